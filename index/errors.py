@@ -1,0 +1,68 @@
+"""Every error Otvet raises on purpose. A message says what failed, the value, and what to do next.
+
+OtvetError                      exit code 1
+├── SettingsError               2   a setting is unknown, out of bounds, or contradicts another
+├── QuestionError               2   a question, a filter or a k that cannot be used
+├── CorpusError                 1   the corpus is not there, or holds no article at all
+├── ModelError                  1   the embedding model cannot be loaded or is not what it should be
+├── ChatModelError              1   the language model cannot be reached or answers nonsense
+└── IndexStateError             1
+    ├── IndexMissingError       1   nothing was indexed yet
+    ├── IndexMismatchError      1   the index was built with another model, chunk size or format
+    ├── IndexDamagedError       1   the files of a generation contradict each other
+    └── IndexLockedError        4   another process is writing the index
+
+Exit code 3 is no error: the index was published, but some articles were skipped.
+"""
+
+
+class OtvetError(Exception):
+    """Root of the tree. `exit_code` is what `otvet` ends with."""
+
+    exit_code = 1
+
+
+class SettingsError(OtvetError):
+    """A setting is unknown, out of bounds, or contradicts another."""
+
+    exit_code = 2
+
+
+class QuestionError(OtvetError):
+    """A question, a filter or a k that cannot be used."""
+
+    exit_code = 2
+
+
+class CorpusError(OtvetError):
+    """The corpus is not there, or holds no article at all."""
+
+
+class ModelError(OtvetError):
+    """The embedding model cannot be loaded or is not what it should be."""
+
+
+class ChatModelError(OtvetError):
+    """The language model cannot be reached or answers nonsense."""
+
+
+class IndexStateError(OtvetError):
+    """The index cannot be used as it is."""
+
+
+class IndexMissingError(IndexStateError):
+    """Nothing was indexed yet."""
+
+
+class IndexMismatchError(IndexStateError):
+    """The index was built with another model, chunk size or format."""
+
+
+class IndexDamagedError(IndexStateError):
+    """The files of a generation contradict each other."""
+
+
+class IndexLockedError(IndexStateError):
+    """Another process is writing the index."""
+
+    exit_code = 4
