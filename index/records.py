@@ -1,9 +1,13 @@
 """The values that pass between the floors: articles, chunks, hits, filters, and what was skipped."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
 from index.errors import QuestionError
+
+Progress = Callable[[str, int, int], None]
+"""Told of long work as it goes on: (stage, done, total); a total of 0 is one that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class Chunk:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end or self.end - self.start != len(self.text):
-            raise ValueError(f"chunk {self.chunk_id!r} spans {self.end - self.start} but holds {len(self.text)} characters")
+            raise ValueError(
+                f"chunk {self.chunk_id!r} spans {self.end - self.start} but holds {len(self.text)} characters"
+            )
 
     @property
     def chunk_id(self) -> str:

@@ -1,0 +1,180 @@
+"""Generations on disk: one directory a build, a pointer file to the one that serves, a lock for the one that writes.
+
+    DATA_DIR/index/
+        CURRENT             the name of the serving generation, replaced atomically
+        writer.lock         held while a build runs
+        g-0001/             manifest.json, articles.sqlite, chroma/
+        building/           what a build has written so far; nobody reads it
+
+Decision: a new directory and a pointer, rather than updates in place. A process that reads a Chroma directory which
+another one writes goes stale without a word, and two writers lose vectors without a word (chroma #3792, #7040).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError
+
+FORMAT_VERSION = 1
+POINTER = "CURRENT"
+BUILDING = "building"
+ARTICLES_FILE = "articles.sqlite"
+CHUNKS_DIR = "chroma"
+KEPT = 2  # the serving generation and the one before it, which a reader may still have open
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation was built from and what it holds. `corpus_fingerprint` is equal for equal articles."""
+
+    format_version: int
+    created_at: str
+    embedding_model: str
+    embedding_checksum: str
+    dim: int
+    chunk_max_tokens: int
+    corpus_fingerprint: str
+    n_articles: int
+    n_chunks: int
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def index_root(data_dir: Path) -> Path:
+    """The directory that holds the generations."""
+    return data_dir / "index"
+
+
+def current_generation(data_dir: Path) -> str | None:
+    """Name of the serving generation, None before the first build. Reads one small file; cheap enough per request."""
+    try:
+        return (index_root(data_dir) / POINTER).read_text("ascii").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def require_generation(data_dir: Path) -> str:
+    """Like `current_generation`.
+
+    Raises:
+        IndexMissingError: nothing was indexed yet.
+    """
+    name = current_generation(data_dir)
+    if name is None:
+        raise IndexMissingError(f"nothing is indexed yet in {str(data_dir)!r}; run: otvet index PATH")
+    return name
+
+
+def read_manifest(generation: Path) -> Manifest:
+    """The manifest of a generation's directory.
+
+    Raises:
+        IndexDamagedError: it is missing, unreadable, or written by another version of Otvet.
+    """
+    path = generation / "manifest.json"
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        if values.get("format_version") != FORMAT_VERSION:
+            found = values.get("format_version")
+            raise IndexDamagedError(f"{str(path)!r} has format {found!r}, not {FORMAT_VERSION}; run: otvet index")
+        return Manifest(**values)
+    except (OSError, ValueError, TypeError, AttributeError) as exc:
+        raise IndexDamagedError(f"cannot read {str(path)!r} ({exc}); run: otvet index") from exc
+
+
+def write_manifest(generation: Path, manifest: Manifest) -> None:
+    """Write the manifest and force it to disk."""
+    _write_durably(generation / "manifest.json", json.dumps(asdict(manifest), ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def writing(data_dir: Path) -> Iterator[Path]:
+    """Hold the writer's lock and get an empty directory to build in; what is left of it afterwards is removed.
+
+    Raises:
+        IndexLockedError: another process is building. Says which one and since when.
+    """
+    root = index_root(data_dir)
+    root.mkdir(parents=True, exist_ok=True)
+    holder = root / "writer.json"
+    try:
+        with FileLock(root / "writer.lock", timeout=0):
+            _write_durably(holder, json.dumps({"pid": os.getpid(), "since": _now()}))
+            building = root / BUILDING
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            try:
+                yield building
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+                holder.unlink(missing_ok=True)
+    except Timeout as exc:
+        raise IndexLockedError(f"another build is running ({_holder(holder)}); wait for it or stop it") from exc
+
+
+def publish(data_dir: Path, building: Path) -> str:
+    """Make a complete build the serving generation, in one atomic step, and return its name.
+
+    Generations older than the one before it are removed.
+    """
+    root = index_root(data_dir)
+    name = _next_name(root)
+    os.replace(building, root / name)
+    _sync(root)
+    _write_durably(root / POINTER, name)
+    for old in generation_names(data_dir)[:-KEPT]:
+        shutil.rmtree(root / old, ignore_errors=True)
+    return name
+
+
+def generation_names(data_dir: Path) -> list[str]:
+    """Names of the generations on disk, oldest first."""
+    return sorted((path.name for path in index_root(data_dir).glob("g-*")), key=lambda name: int(name[2:]))
+
+
+def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Manifest, which checks their names
+    """A manifest of this format, made now."""
+    return Manifest(format_version=FORMAT_VERSION, created_at=_now(), **values)
+
+
+def _next_name(root: Path) -> str:
+    numbers = [int(path.name[2:]) for path in root.glob("g-*")]
+    return f"g-{max(numbers, default=0) + 1:04d}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _holder(path: Path) -> str:
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return f"process {values['pid']}, since {values['since']}"
+    except (OSError, ValueError, KeyError):
+        return "it has just started"
+
+
+def _write_durably(path: Path, text: str) -> None:
+    scratch = path.with_name(path.name + ".tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,194 @@
+"""Articles out of files: which files are read, in which order, by which reader.
+
+    for item in read_corpus([Path("corpus")]): ...   # Article or Skipped
+
+The formats themselves are in `index.formats` (one article a file) and `index.tables` (one a row). Another format is an
+entry point of the group "otvet.readers": its name is the suffix without the dot, its value a `Reader`. It may replace a
+reader that is built in.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Protocol
+
+from index.errors import CorpusError
+from index.formats import read_html, read_markdown, read_text
+from index.making import MAX_ARTICLE_CHARS, BadArticleError, check_length, make_article, parse_date
+from index.records import Article, Skipped
+from index.tables import read_csv, read_jsonl
+
+__all__ = ["ENTRY_POINT_GROUP", "READERS", "BadArticleError", "Reader", "make_article", "parse_date", "read_corpus"]
+
+ENTRY_POINT_GROUP = "otvet.readers"
+
+
+class Reader(Protocol):
+    """Reads the articles of one file.
+
+    `path` is a regular file. `source` is how people know it, and becomes the `source` of its articles, with ":line"
+    for a row of a table.
+
+    Yields the articles in the order of the file, made by `make_article`, and a Skipped for each that cannot be used;
+    one bad article does not end the others. A table is streamed. The same file gives the same values every time.
+
+    BadArticleError and OSError may be raised: the rest of the file is then Skipped, with the message as the reason.
+    Texts over the limit are refused by the caller. Anything else that is raised ends the whole reading.
+    """
+
+    def __call__(self, path: Path, source: str) -> Iterator[Article | Skipped]:
+        """See the class."""
+        ...
+
+
+class _BoundedReader(Protocol):
+    """A Reader that is built in: told the limit, it need not read what is too long."""
+
+    def __call__(
+        self, path: Path, source: str, *, max_article_chars: int = MAX_ARTICLE_CHARS
+    ) -> Iterator[Article | Skipped]:
+        """See the class."""
+        ...
+
+
+READERS: dict[str, _BoundedReader] = {
+    ".txt": read_text,
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".html": read_html,
+    ".htm": read_html,
+    ".jsonl": read_jsonl,
+    ".csv": read_csv,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    source: str
+
+
+def read_corpus(paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS) -> Iterator[Article | Skipped]:
+    """The articles of files and directories, in a fixed order: the paths as given, inside them by name.
+
+    Directories are read with all below them. Hidden files and directories, and files of unknown suffix, are passed
+    over silently. Links are followed; a directory that was read already, by a link or by another path, is Skipped, and
+    so is all that cannot be read or used. Nothing is read before the first item is asked for, a table row by row.
+
+    Args:
+        paths: files and directories. An article's `source` is the path inside the directory, or the file's name.
+        max_article_chars: a longer article is Skipped. A file of one article is refused unread over 4 bytes for each.
+
+    Raises:
+        CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix; while
+            reading, if the entry point for a suffix cannot be loaded.
+    """
+    readers = _readers(max_article_chars)
+    for path in paths:
+        _check_named(path, readers)
+    return _read_all(paths, readers, max_article_chars)
+
+
+def _readers(max_article_chars: int) -> Mapping[str, Reader]:
+    """Readers by suffix, in lower case; a plugin is loaded when the first file of its suffix turns up."""
+    built_in: dict[str, Reader] = {
+        suffix: partial(reader, max_article_chars=max_article_chars) for suffix, reader in READERS.items()
+    }
+    plugins = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda plugin: (plugin.name, plugin.value))
+    return built_in | {f".{plugin.name.lower()}": partial(_read_with, plugin) for plugin in plugins}
+
+
+def _read_with(plugin: EntryPoint, path: Path, source: str) -> Iterator[Article | Skipped]:
+    try:
+        reader: Reader = plugin.load()
+    except (ImportError, AttributeError) as exc:
+        raise CorpusError(
+            f"the reader {plugin.value!r} for files '.{plugin.name}' cannot be loaded: {exc}; "
+            "install its package again, or remove it"
+        ) from exc
+    return reader(path, source)
+
+
+def _check_named(path: Path, readers: Mapping[str, Reader]) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as exc:
+        raise CorpusError(f"corpus path {str(path)!r} does not exist; name a file or directory of articles") from exc
+    except (OSError, ValueError) as exc:
+        raise CorpusError(f"corpus path {str(path)!r} cannot be read: {exc}; correct the path or its rights") from exc
+    if stat.S_ISDIR(mode):
+        return
+    if not stat.S_ISREG(mode):
+        raise CorpusError(f"corpus path {str(path)!r} is neither a file nor a directory; name one of these")
+    if path.suffix.lower() not in readers:
+        raise CorpusError(
+            f"corpus file {str(path)!r} has the unknown suffix {path.suffix!r}; known are {', '.join(sorted(readers))}"
+        )
+
+
+def _read_all(
+    paths: Sequence[Path], readers: Mapping[str, Reader], max_article_chars: int
+) -> Iterator[Article | Skipped]:
+    seen: set[str] = set()
+    for root in paths:
+        for found in _walk(root, seen):
+            if isinstance(found, Skipped):
+                yield found
+            elif reader := readers.get(found.path.suffix.lower()):
+                yield from _read_file(found, reader, max_article_chars)
+
+
+def _walk(root: Path, seen: set[str]) -> Iterator[_File | Skipped]:
+    """All files under `root`, or `root` itself, depth first and by name. `seen` holds the directories read so far."""
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        source = _source(path, root)
+        try:
+            if not stat.S_ISDIR(path.stat().st_mode):
+                yield _File(path, source)
+                continue
+            real = os.path.realpath(path)
+            if real in seen:
+                yield Skipped(source, None, f"the directory {real!r} was read already; remove the link or the path")
+                continue
+            seen.add(real)
+            children = [child for child in path.iterdir() if not child.name.startswith(".")]
+        except OSError as exc:
+            yield Skipped(source, None, _os_reason(path, exc))
+        else:
+            waiting += sorted(children, key=lambda child: child.name, reverse=True)
+
+
+def _source(path: Path, root: Path) -> str:
+    shown = path.relative_to(root).as_posix() if path != root else path.name or str(path)
+    return os.fsencode(shown).decode("utf-8", errors="replace")  # names on Linux need not be UTF-8
+
+
+def _read_file(file: _File, reader: Reader, max_article_chars: int) -> Iterator[Article | Skipped]:
+    try:
+        if not file.path.is_file():
+            raise BadArticleError("it is no regular file; move it out of the corpus")
+        for item in reader(file.path, file.source):
+            yield _checked(item, max_article_chars)
+    except BadArticleError as exc:
+        yield Skipped(file.source, exc.line, str(exc))
+    except OSError as exc:
+        yield Skipped(file.source, None, _os_reason(file.path, exc))
+
+
+def _checked(item: Article | Skipped, max_article_chars: int) -> Article | Skipped:
+    try:
+        return item if isinstance(item, Skipped) else check_length(item, max_article_chars)
+    except BadArticleError as exc:
+        return Skipped(item.source, None, str(exc))
+
+
+def _os_reason(path: Path, exc: OSError) -> str:
+    if path.is_symlink() and not os.path.exists(path):
+        return f"the link leads nowhere ({exc.strerror}); correct or remove it"
+    return f"it cannot be read: {exc.strerror or exc}; correct its rights, or remove it"

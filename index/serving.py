@@ -1,0 +1,146 @@
+"""The index as readers see it: always the serving generation, one and the same from beginning to end of a request."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from index.articles import ArticleStore
+from index.embedding import EmbeddingModel
+from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
+from index.generations import (
+    ARTICLES_FILE,
+    CHUNKS_DIR,
+    Manifest,
+    current_generation,
+    index_root,
+    read_manifest,
+    require_generation,
+)
+from index.records import Article
+from index.settings import IndexSettings
+from index.store import ChunkStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """An open generation. `n_users` counts the requests that read it and is kept by `Index`."""
+
+    name: str
+    manifest: Manifest
+    articles: ArticleStore
+    chunks: ChunkStore
+    n_users: int = field(default=0)
+
+    @classmethod
+    def open(cls, path: Path) -> "Generation":
+        """Open a generation's directory for reading.
+
+        Raises:
+            IndexDamagedError: its files are missing, unreadable, or do not hold what the manifest says.
+        """
+        manifest = read_manifest(path)
+        articles = ArticleStore(path / ARTICLES_FILE)
+        try:
+            chunks = ChunkStore(path / CHUNKS_DIR)
+        except IndexDamagedError:
+            articles.close()
+            raise
+        generation = cls(path.name, manifest, articles, chunks)
+        found = (articles.n_articles, chunks.count())
+        if found != (manifest.n_articles, manifest.n_chunks):
+            generation.close()
+            promised = (manifest.n_articles, manifest.n_chunks)
+            raise IndexDamagedError(
+                f"{str(path)!r} holds {found} articles and chunks, its manifest says {promised}; run: otvet index"
+            )
+        return generation
+
+    def close(self) -> None:
+        """Release the files."""
+        self.chunks.close()
+        self.articles.close()
+
+
+class Index:
+    """Reads the serving generation and follows when another process publishes a new one. Safe between threads.
+
+    Args:
+        settings: where the index is and what it should have been built with.
+        model: the embedding model that queries will use.
+
+    Raises:
+        IndexMissingError: nothing was indexed yet.
+        IndexMismatchError: the index was built with another embedding model or chunk size.
+        IndexDamagedError: the files contradict each other.
+    """
+
+    def __init__(self, settings: IndexSettings, model: EmbeddingModel) -> None:
+        self._settings = settings
+        self._model = model
+        self._lock = Lock()
+        self._refused: str | None = None
+        self._current = self._open(require_generation(settings.data_dir))
+
+    @contextmanager
+    def lease(self) -> Iterator[Generation]:
+        """The serving generation; it stays open and the same until the `with` ends, whatever is published meanwhile."""
+        with self._lock:
+            self._follow()
+            generation = self._current
+            generation.n_users += 1
+        try:
+            yield generation
+        finally:
+            with self._lock:
+                generation.n_users -= 1
+                if generation is not self._current and generation.n_users == 0:
+                    generation.close()
+
+    def article(self, article_id: str) -> Article | None:
+        """The article of that id in the serving generation, or None."""
+        with self.lease() as generation:
+            return generation.articles.get(article_id)
+
+    def close(self) -> None:
+        """Release the files. No lease may be open."""
+        self._current.close()
+
+    def _follow(self) -> None:
+        """Open what was published since; where that cannot be opened, say so once and go on with what there is."""
+        name = current_generation(self._settings.data_dir)
+        if name is None or name in (self._current.name, self._refused):
+            return
+        try:
+            generation = self._open(name)
+        except IndexStateError as exc:
+            self._refused = name
+            log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
+            return
+        previous, self._current = self._current, generation
+        if previous.n_users == 0:
+            previous.close()
+
+    def _open(self, name: str) -> Generation:
+        path = index_root(self._settings.data_dir) / name
+        check_manifest(read_manifest(path), settings=self._settings, model=self._model)
+        return Generation.open(path)
+
+
+def check_manifest(manifest: Manifest, *, settings: IndexSettings, model: EmbeddingModel) -> None:
+    """Refuse an index that was built with other values than those in force.
+
+    Raises:
+        IndexMismatchError: names the value, both sides and the command that mends it.
+    """
+    for what, built, now in (
+        ("embedding model", manifest.embedding_model, model.name),
+        ("checksum of the embedding model", manifest.embedding_checksum, model.checksum),
+        ("chunk_max_tokens", manifest.chunk_max_tokens, settings.chunk_max_tokens),
+    ):
+        if built != now:
+            raise IndexMismatchError(f"the index was built with {what} {built!r}, now it is {now!r}; run: otvet index")

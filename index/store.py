@@ -1,0 +1,117 @@
+"""Chunks and their vectors in Chroma: the only file that knows chromadb.
+
+Decision: texts are not kept in Chroma. A chunk is a slice of its article, and the article is stored once, beside Chroma
+(index/articles.py), so a quote cannot differ from the article it quotes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from index.embedding import Vectors
+from index.errors import IndexDamagedError
+from index.records import Article, Chunk, Filters
+
+if TYPE_CHECKING:
+    from chromadb.api.client import Client
+
+COLLECTION = "chunks"
+BATCH = 5000  # Chroma takes 5461 at most
+
+
+class ChunkMatch(NamedTuple):
+    """A chunk that Chroma found. `score` is the cosine, cut to [0, 1]."""
+
+    article_id: str
+    start: int
+    end: int
+    score: float
+
+
+class ChunkStore:
+    """One Chroma directory. One process at a time may add; many threads may query.
+
+    Args:
+        path: the directory of the Chroma files; made when `create` is true.
+        create: start an empty store, else open one that is there.
+
+    Raises:
+        IndexDamagedError: the directory holds no readable store.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        from chromadb import PersistentClient
+        from chromadb.config import Settings
+        from chromadb.errors import ChromaError
+
+        if not create and not (path / "chroma.sqlite3").is_file():
+            raise IndexDamagedError(f"there is no chunk store in {str(path)!r}; run: otvet index")
+        self._path = path
+        self._client = cast("Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False)))
+        try:
+            if create:
+                cosine: Any = {"hnsw": {"space": "cosine"}}
+                self._chunks = self._client.create_collection(COLLECTION, embedding_function=None, configuration=cosine)
+            else:
+                self._chunks = self._client.get_collection(COLLECTION, embedding_function=None)
+        except (ChromaError, ValueError) as exc:
+            self._client.close()
+            raise IndexDamagedError(f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
+
+    def close(self) -> None:
+        """Release the files; the store cannot be used afterwards."""
+        self._client.close()
+
+    def add(self, chunks: Sequence[Chunk], vectors: Vectors, *, articles: dict[str, Article]) -> None:
+        """Store chunks with their vectors, (len(chunks), dim), and what filters need to know of their articles."""
+        for at in range(0, len(chunks), BATCH):
+            batch = chunks[at : at + BATCH]
+            self._chunks.add(
+                ids=[chunk.chunk_id for chunk in batch],
+                embeddings=vectors[at : at + BATCH],
+                metadatas=[_metadata(chunk, articles[chunk.article_id]) for chunk in batch],
+            )
+
+    def count(self) -> int:
+        """How many chunks are stored."""
+        return self._chunks.count()
+
+    def query(self, vector: Vectors, *, k: int, filters: Filters) -> list[ChunkMatch]:
+        """The `k` chunks nearest to a vector, (dim,), among those that pass the filters; best first, ties by id."""
+        from chromadb.errors import ChromaError
+
+        try:
+            found = self._chunks.query(
+                query_embeddings=vector[None, :], n_results=k, where=_where(filters), include=["metadatas", "distances"]
+            )
+        except ChromaError as exc:
+            raise IndexDamagedError(f"cannot query the chunk store in {str(self._path)!r} ({exc})") from exc
+        metadatas, distances = (found["metadatas"] or [[]])[0], (found["distances"] or [[]])[0]
+        matches = [_match(metadata, distance) for metadata, distance in zip(metadatas, distances, strict=True)]
+        return sorted(matches, key=lambda match: (-match.score, match.article_id, match.start))
+
+
+def _metadata(chunk: Chunk, article: Article) -> dict[str, str | int]:
+    metadata: dict[str, str | int] = {"article_id": chunk.article_id, "start": chunk.start, "end": chunk.end}
+    if article.published_at is not None:
+        metadata["published_on"] = article.published_at.toordinal()
+    if article.publisher is not None:
+        metadata["publisher"] = article.publisher
+    return metadata
+
+
+def _match(metadata: Any, distance: float) -> ChunkMatch:  # noqa: ANN401 - Chroma types metadata values as a wide union
+    cosine = 1.0 - distance
+    score = min(1.0, max(0.0, cosine))
+    return ChunkMatch(str(metadata["article_id"]), int(metadata["start"]), int(metadata["end"]), score)
+
+
+def _where(filters: Filters) -> dict[str, Any] | None:
+    conditions: list[dict[str, Any]] = []
+    if filters.published_from is not None:
+        conditions.append({"published_on": {"$gte": filters.published_from.toordinal()}})
+    if filters.published_to is not None:
+        conditions.append({"published_on": {"$lte": filters.published_to.toordinal()}})
+    if filters.publisher is not None:
+        conditions.append({"publisher": filters.publisher})
+    return {"$and": conditions} if len(conditions) > 1 else (conditions[0] if conditions else None)

@@ -1,0 +1,199 @@
+"""From a question to an answer or a refusal, on one screen: retrieve, gate, answer, verify.
+
+`AnswerChain` is a LangChain Runnable: `invoke` and `ainvoke` give the response, `stream` and `astream` the events that
+lead to it, the last of which holds the same response. Compose it like any other: `make_question | chain | show`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from typing import Any, cast
+
+from langchain_core.callbacks import CallbackManagerForChainRun
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import run_in_executor
+
+from index.errors import ChatModelError, QuestionError
+from index.records import Article
+from qa.citations import Citations
+from qa.clock import Clock
+from qa.drafts import Answerer, Evidence, NoAnswer
+from qa.gate import refusal_reason
+from qa.language import MODEL_FAILED, REFUSALS, question_language
+from qa.records import (
+    Answer,
+    AnswerMode,
+    Citation,
+    Event,
+    Passage,
+    PassagesFound,
+    Question,
+    Refusal,
+    RefusalReason,
+    Response,
+    Restarted,
+    TextDelta,
+)
+from qa.retriever import passage_of
+from qa.sentences import SentenceRanker
+
+log = logging.getLogger(__name__)
+
+N_RANKED = 3  # passages whose sentences are ranked
+N_NEAREST = 3  # articles that a refusal names
+
+
+class AnswerChain(Runnable[Question | str, Event]):
+    """Answers questions. Safe to call from several threads at once.
+
+    Args:
+        retriever: gives documents with the metadata that `OtvetRetriever` describes.
+        ranker: ranks the sentences of passages.
+        find_article: the stored article of an id; every quote is compared with it.
+        extractive: answers by quoting; also when the other one fails.
+        generative: answers by a language model, None where there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        retriever: BaseRetriever,
+        ranker: SentenceRanker,
+        find_article: Callable[[str], Article | None],
+        extractive: Answerer,
+        generative: Answerer | None = None,
+    ) -> None:
+        self._retriever = retriever
+        self._ranker = ranker
+        self._find_article = find_article
+        self._extractive = extractive
+        self._generative = generative
+
+    def invoke(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Response:
+        """The response to a question.
+
+        Raises:
+            QuestionError: the question asks for a mode that is not there, or is not usable.
+            IndexStateError: the index cannot be read.
+        """
+        return cast("Response", self._call_with_config(self._respond, input, config))
+
+    def stream(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Iterator[Event]:
+        """What happens on the way to the response, and at last the response itself. Raises like `invoke`.
+
+        After a `Restarted`, texts and citations so far are void. Closing the iterator stops the work, a language model
+        included.
+        """
+        yield from self._transform_stream_with_config(iter([input]), self._respond_in_steps, config)
+
+    async def astream(
+        self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object
+    ) -> AsyncIterator[Event]:
+        """Like `stream`; the work is done in threads."""
+        events = self.stream(input, config)
+        while (event := await run_in_executor(config, next, events, None)) is not None:
+            yield event
+
+    def _respond(
+        self, question: Question | str, run_manager: CallbackManagerForChainRun, config: RunnableConfig
+    ) -> Event:
+        *_, response = self._events(question, config)
+        return response
+
+    def _respond_in_steps(
+        self, questions: Iterator[Question | str], run_manager: CallbackManagerForChainRun, config: RunnableConfig
+    ) -> Iterator[Event]:
+        for question in questions:
+            yield from self._events(question, config)
+
+    def _events(self, asked: Question | str, config: RunnableConfig) -> Iterator[Event]:
+        question = Question(asked) if isinstance(asked, str) else asked
+        answerer = self._answerer_for(question)
+        clock = Clock()
+        passages = self._retrieve(question, config)
+        clock.lap("retrieve")
+        yield PassagesFound(passages)
+        evidence = Evidence(passages, self._ranker.for_query(question.text, passages[:N_RANKED]))
+        reason = refusal_reason(question.text, evidence.sentences)
+        clock.lap("gate")
+        if reason is not None:
+            yield _refusal(reason, question, passages, clock)
+            return
+        yield from self._answer(question, evidence, answerer, clock, config)
+
+    def _retrieve(self, question: Question, config: RunnableConfig) -> tuple[Passage, ...]:
+        options: dict[str, Any] = {"k": question.k, "filters": question.filters}
+        return tuple(passage_of(document) for document in self._retriever.invoke(question.text, config, **options))
+
+    def _answerer_for(self, question: Question) -> Answerer:
+        if question.mode == "extractive" or (question.mode == "auto" and self._generative is None):
+            return self._extractive
+        if self._generative is None:
+            raise QuestionError(
+                "mode 'generative' needs a language model; set OTVET_CHAT_MODEL and OTVET_CHAT_BASE_URL, or ask with "
+                "mode 'extractive'"
+            )
+        return self._generative
+
+    def _answer(
+        self, question: Question, evidence: Evidence, answerer: Answerer, clock: Clock, config: RunnableConfig
+    ) -> Iterator[Event]:
+        """The answer of `answerer`, or where a language model fails, quotes."""
+        notice = None
+        try:
+            response = yield from self._verified(question, evidence, answerer, clock, config)
+        except ChatModelError as exc:
+            log.warning("answering by quotes: %s", exc)
+            response = None
+        if response is None and answerer is not self._extractive:
+            yield Restarted()
+            notice = MODEL_FAILED[question_language(question.text)]
+            response = yield from self._verified(question, evidence, self._extractive, clock, config, notice)
+        yield response or _refusal(RefusalReason.NOT_RELEVANT, question, evidence.passages, clock)
+
+    def _verified(
+        self,
+        question: Question,
+        evidence: Evidence,
+        answerer: Answerer,
+        clock: Clock,
+        config: RunnableConfig,
+        notice: str | None = None,
+    ) -> Generator[Event, None, Response | None]:
+        """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
+        citations, text = Citations(self._find_article), ""
+        for item in answerer.draft(question, evidence, config):
+            if isinstance(item, NoAnswer):
+                clock.lap(answerer.mode)
+                return _refusal(RefusalReason.NOT_STATED, question, evidence.passages, clock)
+            for event in citations.events(item):
+                text += event.text if isinstance(event, TextDelta) else ""
+                yield event
+        clock.lap(answerer.mode)
+        if not citations.found:
+            return None
+        return Answer(
+            text=text,
+            language=_text_language(question, answerer.mode, citations.found),
+            mode=answerer.mode,
+            citations=citations.found,
+            notice=notice,
+            timings_ms=clock.timings_ms(),
+        )
+
+
+def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Citation]) -> str:
+    """A model was told to write in the question's language; quotes speak their article's."""
+    return citations[0].source.language if mode == "extractive" else question_language(question.text)
+
+
+def _refusal(reason: RefusalReason, question: Question, passages: Sequence[Passage], clock: Clock) -> Refusal:
+    language = question_language(question.text)
+    nearest = list(dict.fromkeys(passage.source for passage in passages))
+    return Refusal(
+        reason=reason,
+        text=REFUSALS[reason, language],
+        language=language,
+        nearest=tuple(nearest[:N_NEAREST]),
+        timings_ms=clock.timings_ms(),
+    )

@@ -1,0 +1,61 @@
+"""What an answerer hands over before anything is checked: text, and the quotes that the text rests on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from langchain_core.runnables import RunnableConfig
+
+from qa.records import AnswerMode, Passage, Question
+from qa.sentences import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found for a question: passages and the sentences of the foremost of them, both best first."""
+
+    passages: tuple[Passage, ...]
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Characters `start` to `end` of the article behind `passage`, which lie within the passage."""
+
+    passage: Passage
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A piece of text, and the quotes that it rests on. Pieces of text without any may be of any size."""
+
+    text: str
+    quotes: tuple[Quote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The passages do not hold the answer. Comes alone or not at all."""
+
+
+Draft = Iterator[Claim | NoAnswer]
+
+
+class Answerer(Protocol):
+    """Makes a draft from evidence.
+
+    Numbers, "[n]", are no business of an answerer: the chain gives them out when it has checked the quotes.
+    Implementations are safe to call from several threads at once. Closing the iterator stops the work.
+    """
+
+    mode: AnswerMode
+
+    def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
+        """Claims in reading order, or one `NoAnswer`.
+
+        Raises:
+            ChatModelError: a language model failed; what was yielded before is void.
+        """
+        ...

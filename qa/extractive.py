@@ -1,0 +1,85 @@
+"""Answer by quoting: the sentences that speak most of the question, word for word. Needs no language model.
+
+Decision: a quote is the best sentence with its neighbours, up to 400 characters, because news names a thing in one
+sentence and tells of it in the next. Measured on the questions of qa/gate.py (Russian / English over Russian): the first
+quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.815 / 0.761 with neighbours that score
+within 0.05 of it, for 0.820 / 0.763 with any; all up to 400 characters.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from langchain_core.runnables import RunnableConfig
+
+from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
+from qa.records import AnswerMode, Question
+from qa.sentences import Sentence
+
+N_QUOTES = 2
+MAX_QUOTE_CHARS = 400
+NEIGHBOUR_MARGIN = 0.05  # a neighbour scores as near as this to the best sentence
+MAX_GAP_CHARS = 8  # between neighbours; more means that a question between them was passed over
+MARGIN = 0.02  # a second quote is given when its best sentence scores as near as this to the first one's
+
+
+class ExtractiveAnswerer:
+    """At most two exact quotes. See `Answerer`."""
+
+    mode: AnswerMode = "extractive"
+
+    def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
+        """See `Answerer`."""
+        quotes = choose_quotes(evidence.sentences)
+        if not quotes:
+            yield NoAnswer()
+        for n_before, quote in enumerate(quotes):
+            text = quote.passage.text[quote.start - quote.passage.start : quote.end - quote.passage.start]
+            yield Claim(("\n\n" if n_before else "") + text, (quote,))
+
+
+def choose_quotes(ranked: Sequence[Sentence]) -> list[Quote]:
+    """The best quote, and a second one if it is nearly as good and says something else.
+
+    Args:
+        ranked: sentences, best first, all of each passage. One that asks a question answers none and is passed over.
+    """
+    telling = [sentence for sentence in ranked if not _asks(sentence)]
+    quotes: list[Quote] = []
+    for sentence in telling:
+        if len(quotes) == N_QUOTES or telling[0].score - sentence.score > MARGIN:
+            break
+        quote = _with_neighbours(sentence, telling)
+        if not any(_overlap(quote, other) for other in quotes):
+            quotes.append(quote)
+    return quotes
+
+
+def _asks(sentence: Sentence) -> bool:
+    return sentence.text.rstrip("»”\"'").endswith("?")
+
+
+def _with_neighbours(best: Sentence, telling: Sequence[Sentence]) -> Quote:
+    """The sentence, widened by the better of its neighbours for as long as one is near in score and fits."""
+    siblings = sorted((one for one in telling if one.passage == best.passage), key=lambda one: one.start)
+    first = last = siblings.index(best)
+    while True:
+        around = [index for index in (first - 1, last + 1) if 0 <= index < len(siblings)]
+        fitting = [index for index in around if _fits(siblings, min(index, first), max(index, last), best)]
+        if not fitting:
+            return Quote(best.passage, siblings[first].start, siblings[last].end)
+        chosen = max(fitting, key=lambda index: siblings[index].score)
+        first, last = min(first, chosen), max(last, chosen)
+
+
+def _fits(siblings: Sequence[Sentence], first: int, last: int, best: Sentence) -> bool:
+    """Whether the siblings from `first` to `last` make a quote: short enough, near in score, no question between."""
+    span = siblings[first : last + 1]
+    length = span[-1].end - span[0].start
+    gap = max((after.start - before.end for before, after in pairwise(span)), default=0)
+    near = all(best.score - one.score <= NEIGHBOUR_MARGIN for one in span)
+    return length <= MAX_QUOTE_CHARS and gap <= MAX_GAP_CHARS and near
+
+
+def _overlap(one: Quote, other: Quote) -> bool:
+    same_article = one.passage.source.article_id == other.passage.source.article_id
+    return same_article and one.start < other.end and other.start < one.end

@@ -1,0 +1,169 @@
+"""The values between a question and its answer. Immutable; the doors only render them."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+from index.errors import QuestionError
+from index.records import Filters
+
+MAX_QUESTION_CHARS = 2_000
+MAX_K = 50
+MAX_TURNS = 50
+
+Mode = Literal["auto", "extractive", "generative"]
+"""How to answer: "extractive" by quotes, "generative" by a language model, "auto" by the model where there is one."""
+
+AnswerMode = Literal["extractive", "generative"]
+Language = Literal["ru", "en"]
+
+
+class RefusalReason(StrEnum):
+    """Why there is no answer."""
+
+    NO_ARTICLES = "no_articles"  # no article passes the filters
+    NOT_RELEVANT = "not_relevant"  # what was found does not speak of the question
+    NOT_STATED = "not_stated"  # the language model read the passages and found no answer in them
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation so far."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, and how.
+
+    Attributes:
+        text: 1 to 2,000 characters that are not all white space.
+        history: the conversation before it, oldest first, at most 50 turns.
+        k: how many chunks to retrieve, 1 to 50; None for the setting.
+
+    Raises:
+        QuestionError: a value is out of its bounds.
+    """
+
+    text: str
+    history: tuple[Turn, ...] = ()
+    k: int | None = None
+    mode: Mode = "auto"
+    filters: Filters = field(default_factory=Filters)
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise QuestionError(f"the question {self.text!r} is empty; ask something")
+        if len(self.text) > MAX_QUESTION_CHARS:
+            raise QuestionError(
+                f"the question has {len(self.text)} characters, more than {MAX_QUESTION_CHARS}; shorten it"
+            )
+        if self.k is not None and not 1 <= self.k <= MAX_K:
+            raise QuestionError(f"k is {self.k!r}; give a number from 1 to {MAX_K}")
+        if len(self.history) > MAX_TURNS:
+            raise QuestionError(f"the history has {len(self.history)} turns, more than {MAX_TURNS}; send the last ones")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a reader is told of the article behind a passage or a citation."""
+
+    article_id: str
+    title: str
+    published_at: date | None
+    publisher: str | None
+    url: str | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A slice of an article as a reader or a model sees it: characters `start` to `end` of the article's text."""
+
+    source: Source
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where an answer has it from: `article.text[start:end] == quote` was checked.
+
+    Attributes:
+        marker: n of the "[n]" in the answer's text, from 1.
+        score: of the passage, in [0, 1], higher is better.
+    """
+
+    marker: int
+    source: Source
+    quote: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A text in which every "[n]" has its citation.
+
+    Attributes:
+        language: of the text; an extractive answer speaks the language of the article it quotes.
+        notice: why the mode is not the one that was asked for, for people; else None.
+        timings_ms: milliseconds by stage.
+    """
+
+    text: str
+    language: str
+    mode: AnswerMode
+    citations: tuple[Citation, ...]
+    notice: str | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The corpus has no answer. A value, worded in the question's language, with the nearest articles."""
+
+    reason: RefusalReason
+    text: str
+    language: Language
+    nearest: tuple[Source, ...]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+Response = Answer | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesFound:
+    """First event of a stream: what the answer will be made from."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer's text. All pieces joined are `Answer.text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationFound:
+    """A citation, before or with the piece of text that holds its marker."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The text so far is void (the language model failed); what follows replaces it."""
+
+
+Event = PassagesFound | TextDelta | CitationFound | Restarted | Response
+"""What a stream yields; the response is the last."""

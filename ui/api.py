@@ -1,0 +1,117 @@
+"""The answer endpoint: what programs call. Shapes of requests and replies are in ui/schemas.py."""
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from index.errors import IndexStateError, OtvetError, QuestionError
+from qa.engine import Engine
+from qa.records import Language
+from ui.render import article_page, missing_page
+from ui.schemas import (
+    ArticleOut,
+    ArticlesOut,
+    FiltersIn,
+    HitsOut,
+    QueryIn,
+    QuestionIn,
+    ResponseOut,
+    article_head,
+    article_out,
+    hit_out,
+    response_out,
+)
+
+log = logging.getLogger(__name__)
+
+ARTICLE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def make_router(engine: Engine) -> APIRouter:
+    """The routes. Each runs in a thread of its own, so a slow answer holds up no other."""
+    router = APIRouter()
+
+    @router.post("/answer", summary="Answer a question", response_model=ResponseOut)
+    def answer(asked: QuestionIn) -> ResponseOut:
+        """Ask in Russian or English; get an answer with exact quotes, or a refusal with the nearest articles."""
+        return response_out(engine.chain.invoke(asked.to_question()))
+
+    @router.post("/search", summary="Find passages")
+    def search(asked: QueryIn) -> HitsOut:
+        """The chunks that speak most of a query, best first."""
+        hits = engine.search.search(asked.query, k=asked.k, filters=asked.filters())
+        return HitsOut(hits=[hit_out(hit) for hit in hits])
+
+    @router.get("/articles", summary="List articles")
+    def articles(
+        filters: Annotated[FiltersIn, Query()],
+        offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> ArticlesOut:
+        """Articles without their texts, newest first."""
+        wanted = filters.filters()
+        with engine.index.lease() as generation:
+            found = generation.articles.page(filters=wanted, offset=offset, limit=limit)
+            n_articles = generation.articles.count(wanted)
+        return ArticlesOut(n_articles=n_articles, articles=[article_head(article) for article in found])
+
+    @router.get("/articles/{article_id}", summary="One article")
+    def article(article_id: str) -> ArticleOut:
+        """An article with its text; citations count its characters."""
+        found = engine.index.article(article_id)
+        if found is None:
+            raise HTTPException(404, f"there is no article {article_id!r} in the index; see GET /articles")
+        return article_out(found)
+
+    @router.get("/read/{article_id}", include_in_schema=False)
+    def read(request: Request, article_id: str, start: int | None = None, end: int | None = None) -> HTMLResponse:
+        language = preferred_language(request.headers.get("accept-language", ""))
+        found = engine.index.article(article_id)
+        page = article_page(found, start=start, end=end, language=language) if found else missing_page(language)
+        return HTMLResponse(page, 200 if found else 404, {"Content-Security-Policy": ARTICLE_POLICY})
+
+    @router.get("/health", summary="Is the process alive?")
+    def health() -> dict[str, str]:
+        """Always ok while the process answers."""
+        return {"status": "ok"}
+
+    @router.get("/ready", summary="Can questions be answered?")
+    def ready() -> dict[str, str | int]:
+        """The serving generation; 503 with the reason while there is none."""
+        with engine.index.lease() as generation:
+            return {"status": "ready", "generation": generation.name, "n_articles": generation.manifest.n_articles}
+
+    return router
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Errors as `{"detail": "what, which value, what to do"}`: 422 for bad input, 503 for a state that can be mended."""
+
+    @app.exception_handler(RequestValidationError)
+    def bad_request(request: Request, exc: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": "; ".join(map(_reason, exc.errors()))}, 422)
+
+    @app.exception_handler(QuestionError)
+    def bad_question(request: Request, exc: QuestionError) -> JSONResponse:
+        return JSONResponse({"detail": str(exc)}, 422)
+
+    @app.exception_handler(OtvetError)
+    def bad_state(request: Request, exc: OtvetError) -> JSONResponse:
+        log.error("%s %s: %s", request.method, request.url.path, exc)
+        return JSONResponse({"detail": str(exc)}, 503 if isinstance(exc, IndexStateError) else 500)
+
+
+def preferred_language(accept_language: str) -> Language:
+    """Russian where the browser names it before English, else English."""
+    codes = [part.strip()[:2].lower() for part in accept_language.split(",")]
+    return "ru" if "ru" in codes and ("en" not in codes or codes.index("ru") < codes.index("en")) else "en"
+
+
+def _reason(error: dict[str, object]) -> str:
+    place = error["loc"]
+    name = ".".join(str(part) for part in place[1:]) if isinstance(place, tuple) and len(place) > 1 else "body"
+    value = repr(error.get("input"))
+    return f"{name} is {value if len(value) <= 80 else value[:79] + '…'}: {error['msg']}"

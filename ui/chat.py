@@ -1,0 +1,135 @@
+"""The page: a Gradio chat, with the sources of the last answer beside it."""
+
+import logging
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+
+import gradio as gr
+
+from index.errors import OtvetError
+from qa.chain import AnswerChain
+from qa.language import question_language
+from qa.records import (
+    MAX_QUESTION_CHARS,
+    MAX_TURNS,
+    Answer,
+    Citation,
+    CitationFound,
+    PassagesFound,
+    Question,
+    Refusal,
+    Restarted,
+    TextDelta,
+    Turn,
+)
+from ui.render import CARDS_CSS, answer_cards, answer_markdown, notice, plain_markdown, refusal_cards, status
+
+log = logging.getLogger(__name__)
+
+I18N = gr.I18n(
+    en={
+        "title": "Otvet answers from the articles",
+        "subtitle": "Ask in Russian or English. Every answer quotes the articles word for word; a click opens the place.",
+        "placeholder": "Ask the articles…",
+        "examples": "For example",
+        "empty": "The sources of an answer appear here.",
+    },
+    ru={
+        "title": "Ответ: по статьям, с цитатами",
+        "subtitle": "Спросите по-русски или по-английски. В каждом ответе точные цитаты, щелчок открывает место в статье.",
+        "placeholder": "Спросите у статей…",
+        "examples": "Например",
+        "empty": "Здесь появятся источники ответа.",
+    },
+)
+EXAMPLES = [
+    "What did Maduro ask Iran for?",
+    "Что Мадуро просил у Ирана?",
+    "Что открыл «Ростех» в Венесуэле?",
+    "How many people were killed by the strikes?",
+]
+PAGE_CSS = f"""
+.gradio-container {{ max-width: 1200px !important; }}
+#otvet-sources {{ position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }}
+{CARDS_CSS}
+"""
+THEME = gr.themes.Soft(primary_hue="emerald", neutral_hue="stone")
+
+Shown = tuple[str, str]
+"""Markdown of the answer so far, HTML of the panel."""
+
+
+def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks:
+    """The page over a chain. Mount it with `theme=THEME, css=PAGE_CSS, i18n=I18N`."""
+
+    def ask(message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
+        yield from show(chain, message, history)
+
+    with gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True) as page:
+        gr.Markdown(I18N("title"), elem_id="otvet-title")
+        gr.Markdown(I18N("subtitle"))
+        with gr.Row():
+            panel = gr.HTML(render=False, elem_id="otvet-sources")
+            with gr.Column(scale=3, min_width=320):
+                gr.ChatInterface(
+                    ask,
+                    chatbot=gr.Chatbot(
+                        height="60vh", buttons=[], latex_delimiters=[], show_label=False, elem_id="otvet-chat"
+                    ),
+                    textbox=gr.Textbox(
+                        placeholder=I18N("placeholder"),
+                        show_label=False,
+                        max_length=MAX_QUESTION_CHARS,
+                        submit_btn=True,
+                        stop_btn=True,
+                        elem_id="otvet-question",
+                    ),
+                    additional_outputs=[panel],
+                    examples=[[example] for example in EXAMPLES],
+                    examples_label=I18N("examples"),
+                    cache_examples=False,
+                    concurrency_limit=max_concurrent_questions,
+                    api_visibility="private",
+                )
+            with gr.Column(scale=2, min_width=300):
+                panel.render()
+    return page
+
+
+def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
+    """What the page shows, step by step, while a question is answered."""
+    language = question_language(message)
+    text, citations, quoted = "", list[Citation](), True
+    try:
+        for event in chain.stream(Question(message, _turns(history))):
+            match event:
+                case PassagesFound(passages):
+                    yield status(passages, language), ""
+                case CitationFound(citation):
+                    citations.append(citation)
+                case TextDelta(delta):
+                    text += delta
+                    yield answer_markdown(text, citations, quoted=False), answer_cards(citations, language)
+                case Restarted():
+                    text, citations = "", []
+                case Answer():
+                    quoted = event.mode == "extractive"
+                    markdown = answer_markdown(event.text, event.citations, quoted=quoted)
+                    yield notice(event) + markdown, answer_cards(event.citations, language)
+                case Refusal():
+                    yield plain_markdown(event.text), refusal_cards(event)
+    except OtvetError as exc:
+        log.error("the page could not answer: %s", exc)
+        yield plain_markdown(str(exc)), ""
+
+
+def _turns(history: list[dict[str, Any]]) -> tuple[Turn, ...]:
+    turns = [Turn(message["role"], unescape(_text(message["content"]))) for message in history]
+    return tuple(turns[-MAX_TURNS:])
+
+
+def _text(content: Any) -> str:  # noqa: ANN401 - Gradio gives text, or a list of parts
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))

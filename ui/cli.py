@@ -1,0 +1,218 @@
+"""The terminal: otvet index | ask | serve | doctor. Heavy libraries are loaded when a command needs them."""
+
+import json
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from index.errors import OtvetError, SettingsError
+from index.records import Filters, Progress
+from ui.offline import go_offline
+from ui.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from index.rebuild import RebuildReport
+    from qa.records import Mode, Response
+
+SOME_SKIPPED = 3  # exit code: the index is published, but some articles are not in it
+STAGES = {"model": "Preparing the embedding model", "read": "Reading articles", "embed": "Indexing articles"}
+N_SKIPPED_SHOWN = 20
+
+app = typer.Typer(
+    help="Answers questions over a corpus of articles, with exact quotes. Start with: otvet index PATH, then otvet serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+
+@app.command()
+def index(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files and folders with articles (.txt .md .html .jsonl .csv). Default: OTVET_CORPUS."),
+    ] = None,
+) -> None:
+    """Index exactly the articles under PATHS; they replace what was indexed before.
+
+    The new index is built aside and takes over when it is complete, also in a running `otvet serve`. If the build fails,
+    the old one stays. Nothing changed: nothing is written.
+
+    Exit code 3: the index is published, but some articles were skipped; each is named with the reason.
+    Exit code 4: another build is running.
+    """
+    settings = load_settings()
+    from index.embedding import load_embedding_model
+    from index.rebuild import build_index
+
+    with _progress() as progress:
+        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
+        report = build_index(paths or [settings.corpus], settings=settings, model=model, progress=progress)
+    _print_report(report)
+    if report.skipped:
+        raise typer.Exit(SOME_SKIPPED)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="In Russian or English.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the object that POST /answer returns.")] = False,
+    k: Annotated[int | None, typer.Option(min=1, max=50, help="Chunks to retrieve.")] = None,
+    mode: Annotated[str, typer.Option(help="auto, extractive (quotes) or generative (language model).")] = "auto",
+    published_from: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of publication.")
+    ] = None,
+    published_to: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of publication.")
+    ] = None,
+    publisher: Annotated[str | None, typer.Option(help="Exact name of the publisher.")] = None,
+) -> None:
+    """Ask a question; get an answer with exact quotes, or the word that the articles have none."""
+    from qa.records import Question
+
+    filters = Filters(
+        published_from.date() if published_from else None, published_to.date() if published_to else None, publisher
+    )
+    asked = Question(question, k=k, mode=_mode(mode), filters=filters)
+    settings = load_settings()
+    from qa.engine import open_engine
+
+    with _progress() as progress:
+        response = open_engine(settings, settings, progress=progress).chain.invoke(asked)
+    _print_json(response) if as_json else _print_response(response)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: OTVET_HOST, 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: OTVET_PORT, 7860.")] = None,
+) -> None:
+    """Serve the page and the endpoint; POST /answer, the rest under /docs. Ctrl+C stops."""
+    settings = load_settings(host=host, port=port)
+    listener = _listen(settings)
+    from qa.engine import open_engine
+
+    with _progress() as progress:
+        engine = open_engine(settings, settings, progress=progress)
+    from ui.app import make_app, run_app
+
+    url = f"http://{settings.host}:{settings.port}"
+    run_app(make_app(engine, settings), listener, on_start=lambda: out.print(f"Otvet answers at [bold]{url}[/bold]"))
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, model, index and chat model; say what is wrong and how to mend it. Exit code 1 if anything is."""
+    from ui.doctor import check_all
+
+    checks = list(check_all())
+    for check in checks:
+        out.print(f"[{'green]ok  ' if check.ok else 'red]FAIL'}[/] {escape(check.what)}: {escape(check.found)}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the command `otvet`."""
+    go_offline()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except OtvetError as exc:
+        err.print(f"[red]error:[/red] {escape(str(exc))}", soft_wrap=True)
+        sys.exit(exc.exit_code)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Progress bars on standard error, a line a stage."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with ProgressBar(*columns, console=err, transient=True) as bar:
+        waiting = bar.add_task("Loading", total=None)
+        tasks = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            bar.update(waiting, visible=False)
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(STAGES[stage])
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        yield tell
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before the models are loaded, so that a port in use is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen()
+    except OSError as exc:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host!r}, port {settings.port}: {exc.strerror}; stop what uses it or give --port"
+        ) from exc
+    return listener
+
+
+def _mode(name: str) -> "Mode":
+    match name:
+        case "auto" | "extractive" | "generative":
+            return name
+        case _:
+            raise SettingsError(f"mode is {name!r}; give auto, extractive or generative")
+
+
+def _print_report(report: "RebuildReport") -> None:
+    counts = f"{report.n_articles} articles, {report.n_chunks} chunks"
+    if report.published:
+        changes = f"{report.n_added} added, {report.n_deleted} deleted, {report.n_duplicates} duplicates left out"
+        out.print(f"Indexed {counts} in {report.seconds:.1f} s as {report.generation}: {changes}")
+    else:
+        out.print(f"Nothing changed: {counts}, {report.generation} goes on serving")
+    for skipped in report.skipped[:N_SKIPPED_SHOWN]:
+        err.print(f"[yellow]skipped[/yellow] {escape(str(skipped))}", soft_wrap=True)
+    if len(report.skipped) > N_SKIPPED_SHOWN:
+        err.print(f"… and {len(report.skipped) - N_SKIPPED_SHOWN} more")
+
+
+def _print_json(response: "Response") -> None:
+    from ui.schemas import response_out
+
+    sys.stdout.write(json.dumps(response_out(response).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n")
+
+
+def _print_response(response: "Response") -> None:
+    from qa.records import Answer
+
+    out.print(escape(response.text), highlight=False)
+    if isinstance(response, Answer):
+        if response.notice:
+            out.print(f"[dim]{escape(response.notice)}[/dim]")
+        lines = [(f"[{citation.marker}]", citation.source) for citation in response.citations]
+    else:
+        lines = [("-", source) for source in response.nearest]
+    out.print()
+    for mark, source in lines:
+        details = " · ".join(str(part) for part in (source.title, source.publisher, source.published_at) if part)
+        out.print(f"[dim]{escape(mark)} {escape(details)} · {source.article_id}[/dim]", highlight=False)

@@ -1,0 +1,79 @@
+"""Looks at every part that an answer needs and tells what is wrong with it, and how to mend it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from index.errors import OtvetError
+from ui.settings import Settings, load_settings
+
+CONNECT_TIMEOUT_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+def check_all() -> Iterator[Check]:
+    """Settings, directories, model, index, chat model; stops early where the rest depends on what is broken."""
+    try:
+        settings = load_settings()
+    except OtvetError as exc:
+        yield Check("settings", False, str(exc))
+        return
+    yield Check("settings", True, f"corpus {str(settings.corpus)!r}, embedding model {settings.embedding_model!r}")
+    yield from _check_directories(settings)
+    yield _check_chat_model(settings)
+    yield from _check_index(settings)
+
+
+def _check_directories(settings: Settings) -> Iterator[Check]:
+    for what, path in (("data", settings.data_dir), ("cache", settings.cache_dir)):
+        existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+        ok = existing.is_dir() and os.access(existing, os.W_OK)
+        mend = "" if ok else f", cannot be written; correct its rights or set OTVET_{what.upper()}_DIR"
+        yield Check(f"{what} directory", ok, f"{str(path)!r}{mend}")
+
+
+def _check_chat_model(settings: Settings) -> Check:
+    if not settings.has_chat_model or settings.chat_base_url is None:
+        return Check("chat model", True, "none; answers are quotes")
+    url = urlsplit(settings.chat_base_url)
+    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    try:
+        socket.create_connection(address, timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as exc:
+        mend = "start the model's server or correct OTVET_CHAT_BASE_URL"
+        return Check("chat model", False, f"{settings.chat_base_url!r} cannot be reached ({exc}); {mend}")
+    return Check("chat model", True, f"{settings.chat_model!r} at {settings.chat_base_url!r}")
+
+
+def _check_index(settings: Settings) -> Iterator[Check]:
+    from index.embedding import load_embedding_model
+    from index.serving import Index
+
+    try:
+        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir)
+    except OtvetError as exc:
+        yield Check("embedding model", False, str(exc))
+        return
+    yield Check("embedding model", True, f"{model.name!r}, {model.dim} dimensions, checksum {model.checksum[:12]}")
+    try:
+        index = Index(settings, model)
+    except OtvetError as exc:
+        yield Check("index", False, str(exc))
+        return
+    with index.lease() as generation:
+        manifest = generation.manifest
+        found = (
+            f"{generation.name} of {manifest.created_at}: {manifest.n_articles} articles, {manifest.n_chunks} chunks"
+        )
+        yield Check("index", True, found)
+    index.close()

@@ -1,0 +1,229 @@
+"""What goes in and out over HTTP and `--json`: pydantic models of the values in qa/records.py."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from index.records import Article, Filters, Hit
+from qa.records import (
+    MAX_K,
+    MAX_QUESTION_CHARS,
+    MAX_TURNS,
+    Answer,
+    Citation,
+    Mode,
+    Question,
+    Refusal,
+    Response,
+    Source,
+    Turn,
+)
+
+MAX_TURN_CHARS = 20_000
+
+
+def _only_iso_text(value: object) -> object:
+    """A day is text: numbers, which pydantic would read as seconds since 1970, are refused."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no date; write YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=str | None)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS)]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FiltersIn(_In):
+    """Which articles may be looked at."""
+
+    published_from: Day = Field(default=None, description="First day, YYYY-MM-DD, included.", examples=["2025-10-01"])
+    published_to: Day = Field(default=None, description="Last day, YYYY-MM-DD, included.", examples=["2025-10-31"])
+    publisher: str | None = Field(default=None, max_length=500, description="Exact name of the publisher.")
+
+    def filters(self) -> Filters:
+        """As the index takes them."""
+        return Filters(self.published_from, self.published_to, self.publisher or None)
+
+
+class TurnIn(_In):
+    """One message of the conversation before the question."""
+
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=MAX_TURN_CHARS)
+
+
+class QuestionIn(FiltersIn):
+    """A question, what came before it, and how to answer."""
+
+    question: Text = Field(description="In Russian or English.", examples=["What did Maduro ask Iran for?"])
+    history: list[TurnIn] = Field(default=[], max_length=MAX_TURNS, description="Oldest first.")
+    k: int | None = Field(default=None, ge=1, le=MAX_K, description="Chunks to retrieve.")
+    mode: Mode = Field(default="auto", description="By quotes, by the language model, or by the one that is there.")
+
+    def to_question(self) -> Question:
+        """As the chain takes it."""
+        history = tuple(Turn(turn.role, turn.content) for turn in self.history)
+        return Question(self.question, history, self.k, self.mode, self.filters())
+
+
+class QueryIn(FiltersIn):
+    """A query for `/search`."""
+
+    query: Text = Field(examples=["договор о партнёрстве"])
+    k: int = Field(default=10, ge=1, le=MAX_K, description="Most hits to return.")
+
+
+class SourceOut(BaseModel):
+    """The article behind a citation."""
+
+    article_id: str
+    title: str
+    published_at: date | None
+    publisher: str | None
+    url: str | None
+
+
+class CitationOut(SourceOut):
+    """An exact quote: characters `start` to `end` of the article's text."""
+
+    marker: int = Field(description="n of the [n] in the text, from 1.")
+    quote: str
+    start: int
+    end: int
+    score: float = Field(description="Of the passage, 0 to 1, higher is better.")
+
+
+class AnswerOut(BaseModel):
+    """An answer; each [n] in its text has its citation."""
+
+    kind: Literal["answer"] = "answer"
+    text: str
+    language: str
+    mode: Literal["extractive", "generative"]
+    citations: list[CitationOut]
+    notice: str | None = Field(description="Why the mode is not the one asked for.")
+    timings_ms: dict[str, float]
+
+
+class RefusalOut(BaseModel):
+    """The articles hold no answer; `nearest` are those that come nearest."""
+
+    kind: Literal["refusal"] = "refusal"
+    reason: str
+    text: str
+    language: str
+    nearest: list[SourceOut]
+    timings_ms: dict[str, float]
+
+
+ResponseOut = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
+
+
+class HitOut(SourceOut):
+    """A chunk that was found."""
+
+    rank: int
+    score: float
+    text: str
+    start: int
+    end: int
+
+
+class HitsOut(BaseModel):
+    """What a search found, best first."""
+
+    hits: list[HitOut]
+
+
+class ArticleHead(SourceOut):
+    """An article without its text."""
+
+    authors: list[str]
+    language: str
+    source: str
+    n_chars: int
+
+
+class ArticleOut(ArticleHead):
+    """An article."""
+
+    text: str
+
+
+class ArticlesOut(BaseModel):
+    """A page of articles, newest first, and how many there are in all."""
+
+    n_articles: int
+    articles: list[ArticleHead]
+
+
+def response_out(response: Response) -> AnswerOut | RefusalOut:
+    """The one object that every door gives out."""
+    if isinstance(response, Answer):
+        return _answer_out(response)
+    return _refusal_out(response)
+
+
+def hit_out(hit: Hit) -> HitOut:
+    """A hit as `/search` gives it."""
+    chunk = hit.chunk
+    return HitOut(
+        **_source_fields(hit.article), rank=hit.rank, score=hit.score, text=chunk.text, start=chunk.start, end=chunk.end
+    )
+
+
+def article_head(article: Article) -> ArticleHead:
+    """An article as a list shows it."""
+    return ArticleHead(**_article_fields(article))
+
+
+def article_out(article: Article) -> ArticleOut:
+    """An article, whole."""
+    return ArticleOut(**_article_fields(article), text=article.text)
+
+
+def _answer_out(answer: Answer) -> AnswerOut:
+    return AnswerOut(
+        text=answer.text,
+        language=answer.language,
+        mode=answer.mode,
+        citations=[_citation_out(citation) for citation in answer.citations],
+        notice=answer.notice,
+        timings_ms=answer.timings_ms,
+    )
+
+
+def _refusal_out(refusal: Refusal) -> RefusalOut:
+    return RefusalOut(
+        reason=refusal.reason.value,
+        text=refusal.text,
+        language=refusal.language,
+        nearest=[SourceOut(**_source_fields(source)) for source in refusal.nearest],
+        timings_ms=refusal.timings_ms,
+    )
+
+
+def _citation_out(citation: Citation) -> CitationOut:
+    return CitationOut(
+        **_source_fields(citation.source),
+        marker=citation.marker,
+        quote=citation.quote,
+        start=citation.start,
+        end=citation.end,
+        score=citation.score,
+    )
+
+
+def _source_fields(source: Source | Article) -> dict[str, Any]:
+    names = ("article_id", "title", "published_at", "publisher", "url")
+    return {name: getattr(source, name) for name in names}
+
+
+def _article_fields(article: Article) -> dict[str, Any]:
+    more = {"authors": list(article.authors), "language": article.language, "source": article.source}
+    return {**_source_fields(article), **more, "n_chars": len(article.text)}

@@ -1,0 +1,84 @@
+"""All settings in one value: arguments > environment `OTVET_…` > `otvet.toml` in the working directory > defaults."""
+
+import os
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from index.errors import SettingsError
+from index.settings import IndexSettings
+from qa.settings import AnswerSettings
+
+PREFIX = "OTVET_"
+TOML_FILE = "otvet.toml"
+
+
+class ServerSettings(BaseModel):
+    """Where the page and the endpoint are served."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(default=7860, ge=1, le=65535, description="Port to listen on.")
+    max_concurrent_questions: int = Field(
+        default=4, ge=1, le=256, description="Questions of the page that are answered at once; the others wait."
+    )
+
+
+class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
+    """Every setting; see the three parents for what they mean."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML_FILE, extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, otvet.toml; no .env and no secrets folder."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - the fields of Settings, which checks them
+    """Read the settings. Arguments that are None count as not given.
+
+    Raises:
+        SettingsError: names the setting, its value and what is allowed.
+    """
+    unknown = sorted(name for name in os.environ if _is_unknown(name))
+    if unknown:
+        raise SettingsError(f"unknown environment variable {unknown[0]!r}; known are {', '.join(variable_names())}")
+    try:
+        settings = Settings(**{name: value for name, value in arguments.items() if value is not None})
+    except ValidationError as exc:
+        raise SettingsError(_reasons(exc)) from exc
+    except ValueError as exc:  # broken TOML
+        raise SettingsError(f"cannot read {TOML_FILE!r}: {exc}") from exc
+    return settings.model_copy(
+        update={name: getattr(settings, name).expanduser() for name in ("corpus", "data_dir", "cache_dir")}
+    )
+
+
+def variable_names() -> list[str]:
+    """The environment variables that are read, sorted."""
+    return sorted(PREFIX + name.upper() for name in Settings.model_fields)
+
+
+def _is_unknown(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in variable_names()
+
+
+def _reasons(exc: ValidationError) -> str:
+    reasons = []
+    for error in exc.errors():
+        name = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            reasons.append(f"unknown setting {name!r}; known are {', '.join(sorted(Settings.model_fields))}")
+        else:
+            reasons.append(f"setting {name!r} ({PREFIX}{name.upper()}) is {error['input']!r}: {error['msg']}")
+    return "; ".join(reasons)
