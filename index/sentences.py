@@ -28,10 +28,9 @@ NUMBER_ABBREVIATIONS = frozenset(
 # «т. д.», «т. п.» close an enumeration and may close the sentence; «т. е.», «т. к.», «т. н.» never do.
 CLOSING_PAIRS = re.compile(r"\bт\.\s?[дп]\.$", re.IGNORECASE)
 PARAGRAPH_END = re.compile(r"\n\s*\n|\n(?![^\S\n]*[a-zа-яёіїєґў])")
+CLOSING_MARKS = "»”“\"’')]"
 # Begins at the first of its marks only: from every mark of a row of dots the search would take quadratic time.
-TERMINATOR = re.compile(r"(?<![.!?…])[.!?…]+[»”“\"’')\]]*(?=\s|$)")
-# A number that opens a paragraph, or a short one behind the end of a sentence: "1. Text. 2. Text", no sentence of its own.
-NUMBERING = re.compile(r"^\s*\d+\.$|[.!?…][»”“\"’')\]]*\s+\d{1,3}\.$")
+TERMINATOR = re.compile(rf"(?<![.!?…])[.!?…]+[{re.escape(CLOSING_MARKS)}]*(?=\s|$)")
 LAST_WORD = re.compile(r"([\w.\-]+)\.$")
 INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 NEXT_CHARACTER = re.compile(r"\s+[«„“\"'(\[]*(.)", re.DOTALL)
@@ -94,9 +93,19 @@ def _is_abbreviation(before: str, following: str) -> bool:
     if last is None:
         return False
     word = last[1]
-    if NUMBERING.search(before) or INITIALS.fullmatch(word) or word.lower() in LEADING_ABBREVIATIONS:
+    if INITIALS.fullmatch(word) or word.lower() in LEADING_ABBREVIATIONS:
         return True
+    if word.isdigit():
+        return _numbers_an_item(word, before[: last.start()].rstrip())
     return following.isdigit() and word.lower() in NUMBER_ABBREVIATIONS
+
+
+def _numbers_an_item(number: str, before: str) -> bool:
+    """Whether a number with a full stop opens a list's item, as in "1. Text. 2. Text": then it is no sentence."""
+    if not before:
+        return True
+    ended = before.rstrip(CLOSING_MARKS)[-1:] in tuple(".!?…")
+    return ended and len(number) < 4 and not (before[-1] == "." and _is_abbreviation(before, number))
 
 
 def _cut(text: str, span: Span, ends: Iterator[int]) -> Iterator[Span]:
