@@ -104,7 +104,7 @@ def _numbers_an_item(number: str, before: str) -> bool:
     """Whether a number with a full stop opens a list's item, as in "1. Text. 2. Text": then it is no sentence."""
     if not before:
         return True
-    ended = before.rstrip(CLOSING_MARKS)[-1:] in tuple(".!?…")
+    ended = before.rstrip(CLOSING_MARKS).endswith(tuple(".!?…"))
     return ended and len(number) < 4 and not (before[-1] == "." and _is_abbreviation(before, number))
 
 

@@ -2,8 +2,7 @@
 
 Decision: a quote is the best sentence with its neighbours, up to 400 characters, because news names a thing in one
 sentence and tells of it in the next. Measured on the questions of qa/gate.py (Russian / English over Russian): the first
-quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.815 / 0.761 with neighbours that score
-within 0.05 of it, for 0.820 / 0.763 with any; all up to 400 characters.
+quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.820 / 0.763 with neighbours.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from qa.sentences import Sentence
 
 N_QUOTES = 2
 MAX_QUOTE_CHARS = 400
-NEIGHBOUR_MARGIN = 0.05  # a neighbour scores as near as this to the best sentence
+NEIGHBOUR_MARGIN = 0.05  # a neighbour in another paragraph scores as near as this to the best sentence
 MAX_GAP_CHARS = 8  # between neighbours; more means that a question between them was passed over
 MARGIN = 0.02  # a second quote is given when its best sentence scores as near as this to the first one's
 
@@ -72,12 +71,17 @@ def _with_neighbours(best: Sentence, telling: Sequence[Sentence]) -> Quote:
 
 
 def _fits(siblings: Sequence[Sentence], first: int, last: int, best: Sentence) -> bool:
-    """Whether the siblings from `first` to `last` make a quote: short enough, near in score, no question between."""
+    """Whether the siblings from `first` to `last` make a quote: short enough, of one matter, no question between."""
     span = siblings[first : last + 1]
     length = span[-1].end - span[0].start
     gap = max((after.start - before.end for before, after in pairwise(span)), default=0)
-    near = all(best.score - one.score <= NEIGHBOUR_MARGIN for one in span)
+    near = all(_same_paragraph(one, best) or best.score - one.score <= NEIGHBOUR_MARGIN for one in span)
     return length <= MAX_QUOTE_CHARS and gap <= MAX_GAP_CHARS and near
+
+
+def _same_paragraph(one: Sentence, other: Sentence) -> bool:
+    start, end = min(one.start, other.start), max(one.end, other.end)
+    return "\n\n" not in one.passage.text[start - one.passage.start : end - one.passage.start]
 
 
 def _overlap(one: Quote, other: Quote) -> bool:

@@ -166,6 +166,42 @@ class TestMarkdown:
         skipped = one_skipped(tmp_path / "a.md", "---\ntitle: a\n\nОткрыли вчера.")
         assert "never closed" in skipped.reason
 
+    @pytest.mark.parametrize(
+        ("wrapped", "text"),
+        [
+            ("Мост\nоткрыли вчера.\nНарод рад.\n\nВторой\n  абзац", "Мост открыли вчера. Народ рад.\n\nВторой абзац"),
+            ("Мост\r\nоткрыли \r\nвчера", "Мост открыли вчера"),
+            ("Год был\n2024. Мост стоял\n-5 градусов", "Год был 2024. Мост стоял -5 градусов"),
+            ("Купили:\n- доски\n  и брус\n* гвозди\n+ пилу", "Купили:\n- доски и брус\n* гвозди\n+ пилу"),
+            ("Порядок:\n1. Доски\nи брус\n2) Гвозди", "Порядок:\n1. Доски и брус\n2) Гвозди"),
+            ("Мост\n## Что дальше\nДорога\nи дом", "Мост\n## Что дальше\nДорога и дом"),
+            ("#Мост\nоткрыт", "#Мост открыт"),
+            ("Что дальше\n==========\nДорога", "Что дальше\n==========\nДорога"),
+            ("Он сказал:\n> Мост\n> открыт\nи ушёл", "Он сказал:\n> Мост\n> открыт и ушёл"),
+            ("Цены\n| доска | 5 |\n|---|---|\nи всё", "Цены\n| доска | 5 |\n|---|---|\nи всё"),
+            ("доска | 5\n--- | ---\nгвоздь | 1", "доска | 5\n--- | ---\nгвоздь | 1"),
+            ("Мост\n***\nДорога\n- - -\nДом", "Мост\n***\nДорога\n- - -\nДом"),
+            ("Код:\n    a = 1\n\tb = 2\nи всё", "Код:\n    a = 1\n\tb = 2\nи всё"),
+            ("Код:\n```py\na = 1\n~~~\nb = 2\n```\nи\nвсё", "Код:\n```py\na = 1\n~~~\nb = 2\n```\nи всё"),
+            ("Строка  \nстиха\\\nи ещё", "Строка  \nстиха\\\nи ещё"),
+        ],
+    )
+    def test_lines_of_a_paragraph_are_joined(self, tmp_path: Path, wrapped: str, text: str) -> None:
+        assert one_article(tmp_path / "a.md", f"---\ntitle: Мост\n---\n{wrapped}\n").text == text
+
+    def test_joining_takes_no_quadratic_time(self, tmp_path: Path) -> None:
+        started = time.perf_counter()
+        article = one_article(tmp_path / "a.md", "а\n" * 500_000 + "# Мост" + " " * 200_000 + "б\n")
+        assert time.perf_counter() - started < 20  # not a timing: quadratic time is many minutes
+        assert article.title.startswith("Мост")
+        assert "\n" not in article.text
+
+    @pytest.mark.parametrize(
+        ("line", "title"), [("# Язык C#", "Язык C#"), ("#\tМост  ## ", "Мост"), ("# # ", "Народ рад.")]
+    )
+    def test_marks_that_close_a_heading(self, tmp_path: Path, line: str, title: str) -> None:
+        assert one_article(tmp_path / "a.md", f"{line}\n\nНарод рад. И всё.").title == title
+
     def test_heading_without_body(self, tmp_path: Path) -> None:
         assert "no text" in one_skipped(tmp_path / "a.md", "# Мост открыт\n").reason
 
@@ -206,8 +242,12 @@ class TestHtml:
         "content",
         ["<html><body><img src='a.png'></body></html>", "<", "просто слова", "<div>" * 9000, "<!-- -->", "{}"],
     )
-    def test_page_without_an_article(self, tmp_path: Path, content: str) -> None:
+    def test_page_without_an_article(
+        self, tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         assert "no article text" in one_skipped(tmp_path / "a.html", content).reason
+        assert caplog.text == ""
+        assert capfd.readouterr() == ("", "")
 
 
 class TestJsonl:
@@ -639,6 +679,8 @@ class TestMakeArticle:
             ("«Мост открыт!» Так сказали.", "«Мост открыт!»"),
             ("В 2024 г. на реке открыли мост. Вот.", "В 2024 г. на реке открыли мост."),
             ("Мост открыт\nНарод рад.", "Мост открыт"),
+            ("Мост открыли\n  вчера утром. Народ рад.", "Мост открыли вчера утром."),
+            ("Мост ул. Садовой и т. д. открыт. Вот.", "Мост ул. Садовой и т. д. открыт."),
             ("Слово " * 30, "Слово " * 19 + "Слово…"),
             ("а" * 200, "а" * 119 + "…"),
             ("а" * 120, "а" * 120),
