@@ -68,12 +68,15 @@ class ArticleStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
+        address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
-            self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
-            )
+            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        except sqlite3.Error as exc:
+            raise IndexDamagedError(f"cannot open the articles in {str(path)!r} ({exc}); run: otvet index") from exc
+        try:
             self.n_articles: int = self._connection.execute("select count(*) from articles").fetchone()[0]
         except sqlite3.Error as exc:
+            self._connection.close()
             raise IndexDamagedError(f"cannot read the articles in {str(path)!r} ({exc}); run: otvet index") from exc
 
     def close(self) -> None:

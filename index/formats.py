@@ -167,13 +167,12 @@ def _extract(page: str) -> "Document":
     Decision: no extensive search for a date. It took "© 2016" at the foot of a page for the day of publication; a
     missing date is better than a wrong one.
     """
-    # It logs every page without text as errors, which reach the terminal; the Skipped that becomes of it says it once.
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    logging.getLogger("htmldate").setLevel(logging.CRITICAL)
     from lxml.etree import LxmlError
     from trafilatura import bare_extraction
     from trafilatura.settings import Document
 
+    # It logs errors of its own for a page without text, which reach the terminal; the Skipped says it once, and better.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     dates = {"original_date": True, "extensive_search": False}
     try:
         found = bare_extraction(page, with_metadata=True, include_comments=False, date_extraction_params=dates)

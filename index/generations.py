@@ -12,6 +12,7 @@ another one writes goes stale without a word, and two writers lose vectors witho
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ POINTER = "CURRENT"
 BUILDING = "building"
 ARTICLES_FILE = "articles.sqlite"
 CHUNKS_DIR = "chroma"
-KEPT = 2  # the serving generation and the one before it, which a reader may still have open
+NAME = re.compile(r"g-(\d{4,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,21 @@ def index_root(data_dir: Path) -> Path:
 
 
 def current_generation(data_dir: Path) -> str | None:
-    """Name of the serving generation, None before the first build. Reads one small file; cheap enough per request."""
+    """Name of the serving generation, None before the first build. Reads one small file; cheap enough per request.
+
+    Raises:
+        IndexDamagedError: the pointer cannot be read or names no generation.
+    """
+    path = index_root(data_dir) / POINTER
     try:
-        return (index_root(data_dir) / POINTER).read_text("ascii").strip() or None
+        name = path.read_text("utf-8").strip()
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as exc:
+        raise IndexDamagedError(f"cannot read {str(path)!r} ({exc}); remove it and run: otvet index") from exc
+    if not NAME.fullmatch(name):
+        raise IndexDamagedError(f"{str(path)!r} names {name!r}, no generation; remove it and run: otvet index")
+    return name
 
 
 def require_generation(data_dir: Path) -> str:
@@ -104,40 +115,45 @@ def writing(data_dir: Path) -> Iterator[Path]:
     """
     root = index_root(data_dir)
     root.mkdir(parents=True, exist_ok=True)
-    holder = root / "writer.json"
+    building, holder = root / BUILDING, root / "writer.json"
+    lock = FileLock(root / "writer.lock", timeout=0)
     try:
-        with FileLock(root / "writer.lock", timeout=0):
-            _write_durably(holder, json.dumps({"pid": os.getpid(), "since": _now()}))
-            building = root / BUILDING
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            try:
-                yield building
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-                holder.unlink(missing_ok=True)
+        lock.acquire()
     except Timeout as exc:
         raise IndexLockedError(f"another build is running ({_holder(holder)}); wait for it or stop it") from exc
+    try:
+        _write_durably(holder, json.dumps({"pid": os.getpid(), "since": _now()}))
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        yield building
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def publish(data_dir: Path, building: Path) -> str:
     """Make a complete build the serving generation, in one atomic step, and return its name.
 
-    Generations older than the one before it are removed.
+    The one that served before is kept, as readers may have it open; all others are removed.
     """
     root = index_root(data_dir)
-    name = _next_name(root)
+    before = current_generation(data_dir)
+    names = generation_names(data_dir)
+    name = f"g-{max(map(_number, names), default=0) + 1:04d}"
     os.replace(building, root / name)
     _sync(root)
     _write_durably(root / POINTER, name)
-    for old in generation_names(data_dir)[:-KEPT]:
-        shutil.rmtree(root / old, ignore_errors=True)
+    for old in names:
+        if old != before:
+            shutil.rmtree(root / old, ignore_errors=True)
     return name
 
 
 def generation_names(data_dir: Path) -> list[str]:
     """Names of the generations on disk, oldest first."""
-    return sorted((path.name for path in index_root(data_dir).glob("g-*")), key=lambda name: int(name[2:]))
+    names = [path.name for path in index_root(data_dir).glob("g-*")]
+    return sorted(filter(NAME.fullmatch, names), key=_number)
 
 
 def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Manifest, which checks their names
@@ -145,9 +161,8 @@ def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Man
     return Manifest(format_version=FORMAT_VERSION, created_at=_now(), **values)
 
 
-def _next_name(root: Path) -> str:
-    numbers = [int(path.name[2:]) for path in root.glob("g-*")]
-    return f"g-{max(numbers, default=0) + 1:04d}"
+def _number(name: str) -> int:
+    return int(name[2:])
 
 
 def _now() -> str:

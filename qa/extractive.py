@@ -1,8 +1,8 @@
 """Answer by quoting: the sentences that speak most of the question, word for word. Needs no language model.
 
 Decision: a quote is the best sentence with its neighbours, up to 400 characters, because news names a thing in one
-sentence and tells of it in the next. Measured on the questions of qa/gate.py (Russian / English over Russian): the first
-quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.820 / 0.763 with neighbours.
+sentence and tells of it in the next. Measured on the questions of qa/gate.py (Russian / English over Russian): the
+first quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.820 / 0.763 with neighbours.
 """
 
 from collections.abc import Sequence

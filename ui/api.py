@@ -88,7 +88,7 @@ def make_router(engine: Engine) -> APIRouter:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Errors as `{"detail": "what, which value, what to do"}`: 422 for bad input, 503 for a state that can be mended."""
+    """Errors as `{"detail": "what, which value, what to do"}`: 422 for bad input, 503 for an index to be mended."""
 
     @app.exception_handler(RequestValidationError)
     def bad_request(request: Request, exc: RequestValidationError) -> JSONResponse:

@@ -36,9 +36,10 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
     add_error_handlers(app)
     page = make_page(engine.chain, max_concurrent_questions=settings.max_concurrent_questions)
     page.queue(default_concurrency_limit=settings.max_concurrent_questions)
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app, page, path="/", theme=THEME, css=PAGE_CSS, i18n=I18N, footer_links=[], ssr_mode=False, show_error=True
     )
+    return app
 
 
 def run_app(app: FastAPI, listener: socket, *, on_start: Callable[[], None]) -> None:

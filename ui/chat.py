@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 I18N = gr.I18n(
     en={
-        "title": "Otvet answers from the articles",
-        "subtitle": "Ask in Russian or English. Every answer quotes the articles word for word; a click opens the place.",
+        "title": "# Otvet answers from the articles",
+        "subtitle": "Ask in Russian or English. Every answer quotes the articles; a click opens the place.",
         "placeholder": "Ask the articles…",
         "examples": "For example",
         "empty": "The sources of an answer appear here.",
     },
     ru={
-        "title": "Ответ: по статьям, с цитатами",
-        "subtitle": "Спросите по-русски или по-английски. В каждом ответе точные цитаты, щелчок открывает место в статье.",
+        "title": "# Ответ: по статьям, с цитатами",
+        "subtitle": "Спросите по-русски или по-английски. Ответ приводит точные цитаты, щелчок открывает место в статье.",
         "placeholder": "Спросите у статей…",
         "examples": "Например",
         "empty": "Здесь появятся источники ответа.",
@@ -50,11 +50,17 @@ EXAMPLES = [
     "How many people were killed by the strikes?",
 ]
 PAGE_CSS = f"""
-.gradio-container {{ max-width: 1200px !important; }}
-#otvet-sources {{ position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }}
+.gradio-container {{ width: 100%; max-width: 1280px !important; margin: 0 auto !important; }}
+#otvet-title h1 {{ margin: 0; }}
+#otvet-sources {{ position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; text-align: left; }}
 {CARDS_CSS}
 """
-THEME = gr.themes.Soft(primary_hue="emerald", neutral_hue="stone")
+# IBM Plex Sans comes with Gradio, has Cyrillic, and is served from this machine.
+THEME = gr.themes.Soft(
+    primary_hue="emerald",
+    neutral_hue="stone",
+    font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+)
 
 Shown = tuple[str, str]
 """Markdown of the answer so far, HTML of the panel."""
@@ -66,16 +72,22 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
     def ask(message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
         yield from show(chain, message, history)
 
-    with gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True) as page:
+    page = gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True)
+    with page:
         gr.Markdown(I18N("title"), elem_id="otvet-title")
         gr.Markdown(I18N("subtitle"))
         with gr.Row():
-            panel = gr.HTML(render=False, elem_id="otvet-sources")
+            panel = gr.HTML(I18N("empty"), render=False, elem_id="otvet-sources")
             with gr.Column(scale=3, min_width=320):
                 gr.ChatInterface(
                     ask,
                     chatbot=gr.Chatbot(
-                        height="60vh", buttons=[], latex_delimiters=[], show_label=False, elem_id="otvet-chat"
+                        height="calc(100vh - 17rem)",
+                        min_height=320,
+                        buttons=[],
+                        latex_delimiters=[],
+                        show_label=False,
+                        elem_id="otvet-chat",
                     ),
                     textbox=gr.Textbox(
                         placeholder=I18N("placeholder"),

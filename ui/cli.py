@@ -30,7 +30,7 @@ STAGES = {"model": "Preparing the embedding model", "read": "Reading articles", 
 N_SKIPPED_SHOWN = 20
 
 app = typer.Typer(
-    help="Answers questions over a corpus of articles, with exact quotes. Start with: otvet index PATH, then otvet serve.",
+    help="Answers questions over a corpus of articles, with exact quotes. First: otvet index PATH; then: otvet serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,8 +48,8 @@ def index(
 ) -> None:
     """Index exactly the articles under PATHS; they replace what was indexed before.
 
-    The new index is built aside and takes over when it is complete, also in a running `otvet serve`. If the build fails,
-    the old one stays. Nothing changed: nothing is written.
+    The new index is built aside and takes over when it is complete, also in a running `otvet serve`. If the build
+    fails, the old one stays. Nothing changed: nothing is written.
 
     Exit code 3: the index is published, but some articles were skipped; each is named with the reason.
     Exit code 4: another build is running.
@@ -170,7 +170,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise SettingsError(
-            f"cannot listen on {settings.host!r}, port {settings.port}: {exc.strerror}; stop what uses it or give --port"
+            f"cannot listen on {settings.host!r}, port {settings.port} ({exc.strerror}); free it or give another --port"
         ) from exc
     return listener
 

@@ -1,4 +1,4 @@
-"""Responses and articles as Markdown and HTML. Pure functions: what comes from articles, models or people is only text."""
+"""Responses and articles as Markdown and HTML. Pure functions; all that comes from outside is shown as mere text."""
 
 import re
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "nearest": {"ru": "Ближайшие статьи", "en": "Nearest articles"},
     "found": {"ru": "Найдено отрывков: {n}. Выбираю ответ…", "en": "{n} passages found. Choosing the answer…"},
     "open": {"ru": "Открыть в статье", "en": "Open in the article"},
+    "open_whole": {"ru": "Открыть статью", "en": "Open the article"},
     "original": {"ru": "Оригинал", "en": "Original"},
     "undated": {"ru": "без даты", "en": "no date"},
     "gone": {"ru": "Такой статьи в индексе нет.", "en": "There is no such article in the index."},
@@ -115,7 +116,7 @@ def _card(source: Source, link: str, quote: str, language: Language, *, number: 
         f'<a class="otvet-card" href="{escape(link)}" target="_blank" rel="noopener">'
         f'<span class="otvet-title">{badge}{escape(source.title)}</span>'
         f'<span class="otvet-details">{details}</span>{quote}'
-        f'<span class="otvet-open">{WORDS["open"][language]}</span></a>'
+        f'<span class="otvet-open">{WORDS["open" if quote else "open_whole"][language]}</span></a>'
     )
 
 
@@ -135,21 +136,23 @@ main { max-width: 42rem; margin: 0 auto; padding: 2rem 1.25rem 40vh; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
 .details { font: .9rem/1.5 system-ui, sans-serif; opacity: .75; margin: 0 0 1.5rem; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; }
+mark:focus { outline: none; }
 mark { background: #fde68a; color: #1c1917; padding: .1em .15em; border-radius: .2em; scroll-margin-top: 30vh; }
 """
 
 CARDS_CSS = """
 .otvet-panel h2 { font-size: 1rem; margin: 0 0 .6rem; }
-a.otvet-card { display: block; padding: .8rem .9rem; margin: 0 0 .7rem; border-radius: .6rem; color: inherit;
-  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); text-decoration: none; }
+a.otvet-card { display: block; text-align: left; padding: .8rem .9rem; margin: 0 0 .7rem; border-radius: .6rem;
+  color: inherit; border: 1px solid var(--border-color-primary); background: var(--background-fill-primary);
+  text-decoration: none; }
 a.otvet-card:hover, a.otvet-card:focus-visible { border-color: var(--color-accent); }
 a.otvet-card:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
 a.otvet-card > span { display: block; }
-.otvet-title { font-weight: 600; line-height: 1.35; }
+.otvet-title { font-weight: 700; line-height: 1.35; }
 a.otvet-card .otvet-number { display: inline-block; min-width: 1.5em; margin-right: .5em; border-radius: .4em;
   text-align: center; background: var(--color-accent); color: #fff; }
 .otvet-details { font-size: .85em; opacity: .75; margin-top: .15rem; }
 .otvet-quote { margin-top: .5rem; padding-left: .7rem; border-left: 3px solid var(--color-accent);
   white-space: pre-line; overflow-wrap: anywhere; }
-.otvet-open { margin-top: .5rem; font-size: .85em; color: var(--link-text-color); }
+.otvet-open { margin-top: .5rem; font-size: .85em; text-decoration: underline; }
 """

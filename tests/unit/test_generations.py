@@ -101,8 +101,8 @@ class TestPublish:
         assert contents == ["2", "3"]
 
     def test_names_are_ordered_as_numbers(self, tmp_path: Path) -> None:
-        for name in ("g-9998", "g-9999"):
-            (index_root(tmp_path) / name).mkdir(parents=True)
+        (index_root(tmp_path) / "g-9999").mkdir(parents=True)
+        (index_root(tmp_path) / "CURRENT").write_text("g-9999")
         assert build(tmp_path, "x") == "g-10000"
         assert generation_names(tmp_path) == ["g-9999", "g-10000"]
         assert build(tmp_path, "x") == "g-10001"

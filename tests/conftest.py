@@ -1,0 +1,82 @@
+"""What many tests share: the real embedding model, and an engine over the sample corpus, each made once a run."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import HashedWordsModel
+
+from index.embedding import SentenceTransformerModel, load_embedding_model
+from index.rebuild import build_index
+from index.serving import Index
+from index.settings import IndexSettings
+from qa.engine import Engine, make_engine
+from qa.settings import AnswerSettings
+from ui.offline import go_offline
+from ui.settings import load_settings
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("OTVET_TEST_SHARED", ROOT.parent / "shared"))
+
+go_offline()
+CACHE_DIR = load_settings().cache_dir  # the one of the person who tests, so that the model is written out only once
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test has a data directory of its own; nothing of the developer's settings gets in."""
+    for name in [name for name in os.environ if name.startswith("OTVET_") and not name.startswith("OTVET_TEST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OTVET_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("OTVET_CACHE_DIR", str(CACHE_DIR))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The sample articles that come with the project."""
+    return ROOT / "corpus"
+
+
+@pytest.fixture(scope="session")
+def shared_corpus() -> Path:
+    """Two real articles; skips where they are not at hand."""
+    if not (SHARED / "corpus").is_dir():
+        pytest.skip(f"needs the real articles in {SHARED / 'corpus'}; name their folder's parent in OTVET_TEST_SHARED")
+    return SHARED / "corpus"
+
+
+@pytest.fixture(scope="session")
+def model() -> SentenceTransformerModel:
+    """The real, bundled embedding model."""
+    return load_embedding_model("multilingual-e5-small", cache_dir=CACHE_DIR)
+
+
+@pytest.fixture
+def hashed_words() -> HashedWordsModel:
+    """A fast embedding model that knows nothing but equal words."""
+    return HashedWordsModel()
+
+
+@pytest.fixture
+def index_settings(tmp_path: Path) -> IndexSettings:
+    """Settings of an index of one test's own."""
+    return IndexSettings(data_dir=tmp_path / "data", cache_dir=CACHE_DIR)
+
+
+@pytest.fixture(scope="session")
+def sample_settings(
+    tmp_path_factory: pytest.TempPathFactory, corpus: Path, model: SentenceTransformerModel
+) -> IndexSettings:
+    """Settings of an index of the sample corpus; not to be written to."""
+    settings = IndexSettings(data_dir=tmp_path_factory.mktemp("sample"), cache_dir=CACHE_DIR, corpus=corpus)
+    build_index([corpus], settings=settings, model=model)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def sample_engine(sample_settings: IndexSettings, model: SentenceTransformerModel) -> Iterator[Engine]:
+    """An engine over the sample corpus, real in every part, answering by quotes."""
+    index = Index(sample_settings, model)
+    yield make_engine(index, model, AnswerSettings())
+    index.close()

@@ -1,0 +1,89 @@
+"""Stand-ins for what is slow, random or remote."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import PrivateAttr
+
+from index.embedding import Vectors
+
+DIM = 256
+
+
+class HashedWordsModel:
+    """An `EmbeddingModel` that puts each word's stem into one of 256 places, so that ranking stays testable.
+
+    Attributes:
+        n_documents: how many documents were embedded so far.
+    """
+
+    def __init__(self, *, name: str = "hashed-words", max_tokens: int = 512) -> None:
+        self.name = name
+        self.checksum = hashlib.sha256(name.encode()).hexdigest()
+        self.dim = DIM
+        self.max_tokens = max_tokens
+        self.n_documents = 0
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        self.n_documents += len(texts)
+        return np.array([self.encode_query(text) for text in texts], np.float32).reshape(len(texts), DIM)
+
+    def encode_query(self, text: str) -> Vectors:
+        vector = np.full(DIM, 1e-3, np.float32)
+        for word in re.findall(r"\w+", text.lower()):
+            vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % DIM] += 1
+        return vector / np.linalg.norm(vector)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) + 2 for text in texts]
+
+
+class ScriptedChatModel(BaseChatModel):
+    """Streams prepared replies, one a call, in pieces; records what it was sent.
+
+    A reply is a list of pieces; a piece that is an exception is raised instead.
+    """
+
+    replies: list[list[Any]]
+    _sent: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
+    _closed: list[bool] = PrivateAttr(default_factory=list)
+
+    @property
+    def sent(self) -> list[list[BaseMessage]]:
+        return self._sent
+
+    @property
+    def n_closed_early(self) -> int:
+        return sum(self._closed)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError("the chain streams")
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        self._sent.append(messages)
+        finished = False
+        try:
+            for piece in self.replies.pop(0):
+                if isinstance(piece, Exception):
+                    raise piece
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+            finished = True
+        finally:
+            self._closed.append(not finished)
