@@ -197,7 +197,7 @@ def _normalizer() -> "Normalizer":
 
     return normalizers.Sequence(
         [
-            normalizers.Replace(Regex("[\\x01-\\x08\\x0b\\x0e-\\x1f\\x7f\\x8f\\x9f]"), ""),
+            normalizers.Replace(Regex("[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"), ""),
             normalizers.Replace(Regex("[\\t\\n\\f\\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"), " "),
             normalizers.NFKC(),
             normalizers.Replace(Regex(" {2,}"), " "),

@@ -34,7 +34,10 @@ def chunk_article(article: Article, *, count_tokens: CountTokens, max_tokens: in
 
 
 def _pack(text: str, pieces: list[Span], count_tokens: CountTokens, max_tokens: int) -> list[Span]:
-    [overhead, *counts] = count_tokens(["", *(text[start:end] for start, end in pieces)])
+    if not pieces:
+        return []
+    counts = count_tokens([text[start:end] for start, end in pieces])
+    overhead = _overhead(text[pieces[0].start : pieces[0].end], count_tokens)
     room = max_tokens - overhead
     sizes = [count - overhead for count in counts]
     paragraph_sizes = _paragraph_sizes(text, pieces, sizes)
@@ -50,6 +53,12 @@ def _pack(text: str, pieces: list[Span], count_tokens: CountTokens, max_tokens: 
             spans[-1] = Span(spans[-1].start, piece.end)
             used += size
     return spans
+
+
+def _overhead(sample: str, count_tokens: CountTokens) -> int:
+    """Tokens that a text costs whatever it says: two samples in one text cost it once, in two texts twice."""
+    once, joined = count_tokens([sample, f"{sample} {sample}"])
+    return 2 * once - joined
 
 
 def _paragraph_sizes(text: str, pieces: list[Span], sizes: list[int]) -> dict[int, int]:

@@ -13,6 +13,7 @@ from index.errors import IndexDamagedError
 from index.records import Article, Chunk, Filters
 
 if TYPE_CHECKING:
+    from chromadb import Collection
     from chromadb.api.client import Client
 
 COLLECTION = "chunks"
@@ -47,16 +48,15 @@ class ChunkStore:
         if not create and not (path / "chroma.sqlite3").is_file():
             raise IndexDamagedError(f"there is no chunk store in {str(path)!r}; run: otvet index")
         self._path = path
-        self._client = cast("Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False)))
         try:
-            if create:
-                cosine: Any = {"hnsw": {"space": "cosine"}}
-                self._chunks = self._client.create_collection(COLLECTION, embedding_function=None, configuration=cosine)
-            else:
-                self._chunks = self._client.get_collection(COLLECTION, embedding_function=None)
-        except (ChromaError, ValueError) as exc:
-            self._client.close()
+            self._client = cast("Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False)))
+            self._chunks = self._create() if create else self._client.get_collection(COLLECTION, embedding_function=None)
+        except (ChromaError, ValueError, AttributeError) as exc:  # the last: a path that failed to open before
             raise IndexDamagedError(f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
+
+    def _create(self) -> "Collection":
+        cosine: Any = {"hnsw": {"space": "cosine"}}
+        return self._client.create_collection(COLLECTION, embedding_function=None, configuration=cosine)
 
     def close(self) -> None:
         """Release the files; the store cannot be used afterwards."""

