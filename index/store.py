@@ -50,7 +50,9 @@ class ChunkStore:
         self._path = path
         try:
             self._client = cast("Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False)))
-            self._chunks = self._create() if create else self._client.get_collection(COLLECTION, embedding_function=None)
+            self._chunks = (
+                self._create() if create else self._client.get_collection(COLLECTION, embedding_function=None)
+            )
         except (ChromaError, ValueError, AttributeError) as exc:  # the last: a path that failed to open before
             raise IndexDamagedError(f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
 

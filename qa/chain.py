@@ -32,7 +32,6 @@ from qa.records import (
     RefusalReason,
     Response,
     Restarted,
-    TextDelta,
 )
 from qa.retriever import passage_of
 from qa.sentences import SentenceRanker
@@ -144,6 +143,7 @@ class AnswerChain(Runnable[Question | str, Event]):
             response = yield from self._verified(question, evidence, answerer, clock, config)
         except ChatModelError as exc:
             log.warning("answering by quotes: %s", exc)
+            clock.lap(answerer.mode)
             response = None
         if response is None and answerer is not self._extractive:
             yield Restarted()
@@ -161,19 +161,17 @@ class AnswerChain(Runnable[Question | str, Event]):
         notice: str | None = None,
     ) -> Generator[Event, None, Response | None]:
         """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
-        citations, text = Citations(self._find_article), ""
+        citations = Citations(self._find_article)
         for item in answerer.draft(question, evidence, config):
             if isinstance(item, NoAnswer):
                 clock.lap(answerer.mode)
                 return _refusal(RefusalReason.NOT_STATED, question, evidence.passages, clock)
-            for event in citations.events(item):
-                text += event.text if isinstance(event, TextDelta) else ""
-                yield event
+            yield from citations.events(item)
         clock.lap(answerer.mode)
         if not citations.found:
             return None
         return Answer(
-            text=text,
+            text=citations.text,
             language=_text_language(question, answerer.mode, citations.found),
             mode=answerer.mode,
             citations=citations.found,

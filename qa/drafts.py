@@ -20,11 +20,23 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Characters `start` to `end` of the article behind `passage`, which lie within the passage."""
+    """Characters `start` to `end` of the article behind `passage`; at least one, all within the passage."""
 
     passage: Passage
     start: int
     end: int
+
+    def __post_init__(self) -> None:
+        if not self.passage.start <= self.start < self.end <= self.passage.end:
+            raise ValueError(
+                f"a quote of {self.start} to {self.end} is no part of its passage, "
+                f"{self.passage.start} to {self.passage.end}"
+            )
+
+    @property
+    def text(self) -> str:
+        """The words of the passage."""
+        return self.passage.text[self.start - self.passage.start : self.end - self.passage.start]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,11 @@ class ExtractiveAnswerer:
         if not quotes:
             yield NoAnswer()
         for n_before, quote in enumerate(quotes):
-            text = quote.passage.text[quote.start - quote.passage.start : quote.end - quote.passage.start]
-            yield Claim(("\n\n" if n_before else "") + text, (quote,))
+            yield Claim(("\n\n" if n_before else "") + quote.text, (quote,))
 
 
 def choose_quotes(ranked: Sequence[Sentence]) -> list[Quote]:
-    """The best quote, and a second one if it is nearly as good and says something else.
+    """The best quote, and a second one if it is nearly as good and stands elsewhere.
 
     Args:
         ranked: sentences, best first, all of each passage. One that asks a question answers none and is passed over.

@@ -1,6 +1,7 @@
 """Answer by a language model that reads numbered passages and cites them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -18,7 +19,10 @@ TURNS_SENT = 6
 
 
 class GenerativeAnswerer:
-    """What the model writes; each "[n]" becomes the sentence of passage n that is nearest to the claim before it."""
+    """What the model writes; each "[n]" becomes the sentence of passage n that is nearest to the claim before it.
+
+    A marker that opens the text is taken to belong to the question.
+    """
 
     mode: AnswerMode = "generative"
 
@@ -30,18 +34,20 @@ class GenerativeAnswerer:
         """See `Answerer`."""
         passages = evidence.passages
         written = stream_text(self._model, _messages(question, passages), config)
-        claim, is_blank = "", True
-        for item in split_markers(_without_no_answer(written)):
-            is_blank = False
+        head = _head(written)
+        if head.startswith(NO_ANSWER):
+            yield NoAnswer()
+            return
+        claim, unmarked = question.text, ""
+        for item in split_markers(chain([head], written)):
             if isinstance(item, str):
-                claim += item
+                unmarked += item
                 yield Claim(item)
             else:
+                if any(map(str.isalnum, unmarked)):  # else the marker belongs to the same claim as the one before it
+                    claim, unmarked = unmarked, ""
                 numbers = [number for number in item if 1 <= number <= len(passages)]
                 yield Claim("", tuple(self._quote(claim, passages[number - 1]) for number in numbers))
-                claim = ""
-        if is_blank:
-            yield NoAnswer()
 
     def _quote(self, claim: str, passage: Passage) -> Quote:
         sentence = self._ranker.for_claim(claim, passage)
@@ -62,13 +68,11 @@ def _messages(question: Question, passages: Sequence[Passage]) -> list[BaseMessa
     return ANSWER_PROMPT.invoke(values).to_messages()
 
 
-def _without_no_answer(pieces: Iterator[str]) -> Iterator[str]:
-    """The stream, or nothing where it begins with the model's word for "no answer" (or is blank)."""
+def _head(pieces: Iterator[str]) -> str:
+    """The beginning of the stream, taken from it: enough to see whether it is the model's word for "no answer"."""
     head = ""
     for piece in pieces:
         head = (head + piece).lstrip()
         if len(head) >= len(NO_ANSWER):
             break
-    if head and not head.startswith(NO_ANSWER):
-        yield head
-        yield from pieces
+    return head

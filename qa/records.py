@@ -1,9 +1,10 @@
 """The values between a question and its answer. Immutable; the doors only render them."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from index.errors import QuestionError
 from index.records import Filters
@@ -11,6 +12,7 @@ from index.records import Filters
 MAX_QUESTION_CHARS = 2_000
 MAX_K = 50
 MAX_TURNS = 50
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # what a broken byte in a terminal's arguments becomes; no model reads it
 
 Mode = Literal["auto", "extractive", "generative"]
 """How to answer: "extractive" by quotes, "generative" by a language model, "auto" by the model where there is one."""
@@ -24,7 +26,7 @@ class RefusalReason(StrEnum):
 
     NO_ARTICLES = "no_articles"  # no article passes the filters
     NOT_RELEVANT = "not_relevant"  # what was found does not speak of the question
-    NOT_STATED = "not_stated"  # the language model read the passages and found no answer in them
+    NOT_STATED = "not_stated"  # the passages were read, by the language model as a rule, and hold no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Question:
     """What was asked, and how.
 
     Attributes:
-        text: 1 to 2,000 characters that are not all white space.
+        text: 1 to 2,000 characters that are not all white space; no half of a surrogate pair.
         history: the conversation before it, oldest first, at most 50 turns.
         k: how many chunks to retrieve, 1 to 50; None for the setting.
 
@@ -61,6 +63,10 @@ class Question:
             raise QuestionError(
                 f"the question has {len(self.text)} characters, more than {MAX_QUESTION_CHARS}; shorten it"
             )
+        if SURROGATE.search(self.text):
+            raise QuestionError(f"the question {self.text!r} holds broken characters; send it as UTF-8")
+        if self.mode not in get_args(Mode):
+            raise QuestionError(f"the mode is {self.mode!r}; give one of {', '.join(get_args(Mode))}")
         if self.k is not None and not 1 <= self.k <= MAX_K:
             raise QuestionError(f"k is {self.k!r}; give a number from 1 to {MAX_K}")
         if len(self.history) > MAX_TURNS:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import HashedWordsModel
 
+from fakes import HashedWordsModel
 from index.embedding import SentenceTransformerModel, load_embedding_model
 from index.rebuild import build_index
 from index.serving import Index

@@ -1,8 +1,10 @@
 """Stand-ins for what is slow, random or remote."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,26 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from index.embedding import Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.rebuild import build_index
+from index.serving import Index
+from index.settings import IndexSettings
 
 DIM = 256
+
+
+def publish_articles(folder: Path, model: EmbeddingModel, articles: Sequence[dict[str, str]]) -> IndexSettings:
+    """Index exactly these articles, given by the fields of a JSONL row, in a data directory below `folder`."""
+    path = folder / "articles.jsonl"
+    path.write_text("\n".join(json.dumps({"language": "ru", **article}) for article in articles), encoding="utf-8")
+    settings = IndexSettings(data_dir=folder / "data")
+    build_index([path], settings=settings, model=model)
+    return settings
+
+
+def open_index(folder: Path, model: EmbeddingModel, articles: Sequence[dict[str, str]]) -> Index:
+    """An open index of these articles."""
+    return Index(publish_articles(folder, model, articles), model)
 
 
 class HashedWordsModel:

@@ -1,0 +1,192 @@
+"""A chat model behind a real HTTP endpoint on loopback that speaks OpenAI's chat completions, streamed."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from fakes import HashedWordsModel, open_index
+from index.serving import Index
+from qa.chain import AnswerChain
+from qa.chat_models import make_chat_model
+from qa.engine import make_engine
+from qa.language import MODEL_FAILED
+from qa.records import Answer, Refusal, RefusalReason, Restarted, TextDelta
+from qa.settings import AnswerSettings
+
+TEXT = "Оркестр сыграет на площади в субботу."
+QUESTION = "Оркестр сыграет на площади в субботу?"
+CITED = ["В субб", "оту на площади ", "[", "1] [4]", "."]
+HANG = "hang"
+
+
+@dataclass
+class Endpoint:
+    """Streams `pieces`, or answers with `status`; remembers the requests. A piece `HANG` never comes."""
+
+    pieces: list[str] = field(default_factory=list)
+    status: int = 200
+    requests: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    url: str = ""
+    closing: Event = field(default_factory=Event)
+
+
+def handler_of(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            endpoint.requests.append((self.path, headers, body))
+            self.send_response(endpoint.status)
+            self.send_header("Content-Type", "text/event-stream" if endpoint.status == 200 else "application/json")
+            self.end_headers()
+            if endpoint.status != 200:
+                self.wfile.write(b'{"error": {"message": "out of memory", "type": "server_error"}}')
+                return
+            for piece in endpoint.pieces:
+                if piece == HANG:
+                    endpoint.closing.wait()
+                    return
+                self.send_event(json.dumps(chunk({"content": piece})))
+            self.send_event(json.dumps(chunk({}, finish_reason="stop")))
+            self.send_event("[DONE]")
+
+        def send_event(self, data: str) -> None:
+            self.wfile.write(f"data: {data}\n\n".encode())
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    return Handler
+
+
+def chunk(delta: dict[str, str], *, finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "tiny", "choices": [choice]}
+
+
+@contextmanager
+def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(endpoint)) as server:
+        endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield endpoint
+        finally:
+            endpoint.closing.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    articles = [{"title": "Оркестр", "text": TEXT}, {"title": "Хор", "text": "Хор уехал на море."}]
+    with closing(open_index(tmp_path_factory.mktemp("endpoint"), HashedWordsModel(), articles)) as index:
+        yield index
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The hosts whose address is looked up while a test runs."""
+    looked_up: set[str] = set()
+    look_up = socket.getaddrinfo
+
+    def recording(host: Any, *args: Any, **kwargs: Any) -> Any:
+        looked_up.add(host if isinstance(host, str) else host.decode())
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", recording)
+    return looked_up
+
+
+def chain_with(index: Index, url: str, **values: Any) -> AnswerChain:
+    settings = AnswerSettings(chat_model="tiny", chat_base_url=url, **values)
+    return make_engine(index, HashedWordsModel(), settings, make_chat_model(settings)).chain
+
+
+def assert_quotes_with_notice(response: object) -> None:
+    assert isinstance(response, Answer)
+    assert (response.mode, response.text) == ("extractive", f"{TEXT} [1]")
+    assert response.notice == MODEL_FAILED["ru"]
+
+
+def test_an_answer_is_streamed_and_cited(index: Index, hosts: set[str]) -> None:
+    with serving(Endpoint(CITED)) as endpoint:
+        chain = chain_with(index, endpoint.url, chat_max_tokens=77)
+        events = list(chain.stream(QUESTION))
+    answer = events[-1]
+    assert isinstance(answer, Answer)
+    assert (answer.text, answer.mode, answer.notice) == ("В субботу на площади [1].", "generative", None)
+    assert [citation.quote for citation in answer.citations] == [TEXT]
+    assert sum(isinstance(event, TextDelta) for event in events) > 1
+    ((path, _, body),) = endpoint.requests
+    assert path == "/v1/chat/completions"
+    assert (body["model"], body["stream"], body["temperature"], body["max_completion_tokens"]) == ("tiny", True, 0, 77)
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert TEXT in body["messages"][1]["content"]
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("key", "sent"), [(None, "Bearer none"), ("тайна-1".encode().hex(), None)])
+def test_a_key_is_sent_only_when_it_was_given(
+    index: Index, monkeypatch: pytest.MonkeyPatch, key: str | None, sent: str | None
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of-somebody-else")
+    with serving(Endpoint(CITED)) as endpoint:
+        assert isinstance(chain_with(index, endpoint.url, chat_api_key=key).invoke(QUESTION), Answer)
+    assert [headers["authorization"] for _, headers, _ in endpoint.requests] == [sent or f"Bearer {key}"]
+
+
+def test_no_answer_is_a_refusal(index: Index) -> None:
+    with serving(Endpoint(["NO_", "ANSWER"])) as endpoint:
+        refusal = chain_with(index, endpoint.url).invoke(QUESTION)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is RefusalReason.NOT_STATED
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_an_error_of_the_endpoint_gives_way_to_quotes(
+    index: Index, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(Endpoint(status=status)) as endpoint, caplog.at_level(logging.WARNING, "qa"):
+        assert_quotes_with_notice(chain_with(index, endpoint.url, chat_api_key="geheim").invoke(QUESTION))
+    assert len(endpoint.requests) <= 2
+    assert str(status) in caplog.text
+    assert "geheim" not in caplog.text
+
+
+def test_an_endpoint_that_is_not_there_gives_way_to_quotes(index: Index, hosts: set[str]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    assert_quotes_with_notice(chain_with(index, url).invoke(QUESTION))
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("pieces", [[HANG], ["В субботу [1]", HANG]], ids=["at once", "midway"])
+def test_an_endpoint_that_falls_silent_is_not_waited_for(index: Index, pieces: list[str]) -> None:
+    with serving(Endpoint(pieces)) as endpoint:
+        events = list(chain_with(index, endpoint.url, chat_timeout_s=0.3).stream(QUESTION))
+    assert any(isinstance(event, Restarted) for event in events)
+    assert_quotes_with_notice(events[-1])
+    assert len(endpoint.requests) <= 2
+
+
+def test_no_endpoint_is_contacted_before_it_is_asked(index: Index, hosts: set[str]) -> None:
+    with serving(Endpoint(CITED)) as endpoint:
+        assert isinstance(chain_with(index, endpoint.url).invoke("Сколько стоит слон?"), Refusal)
+    assert endpoint.requests == []
+    assert hosts == set()
+
+
+@pytest.mark.parametrize("values", [{}, {"chat_model": "none", "chat_base_url": "http://127.0.0.1:9/v1"}])
+def test_without_a_chat_model_there_is_none(values: dict[str, str]) -> None:
+    assert make_chat_model(AnswerSettings(**values)) is None

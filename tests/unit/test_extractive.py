@@ -1,0 +1,128 @@
+"""Which sentences are quoted: the best one with its neighbours, and a second quote where it is nearly as good."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import HashedWordsModel
+from index.sentences import split_sentences
+from qa.drafts import Claim, Evidence, NoAnswer
+from qa.extractive import MARGIN, MAX_QUOTE_CHARS, ExtractiveAnswerer, choose_quotes
+from qa.records import Passage, Question, Source
+from qa.sentences import Sentence, SentenceRanker
+
+
+def passage(text: str, *, article_id: str = "a" * 16, start: int = 0) -> Passage:
+    return Passage(Source(article_id, "Заголовок", None, None, None, "ru"), start, start + len(text), text, 0.9)
+
+
+def ranked(*scored: tuple[Passage, Sequence[float]]) -> list[Sentence]:
+    """The sentences of passages with the scores given, best first."""
+    sentences = [
+        Sentence(one, one.start + span.start, one.start + span.end, score)
+        for one, scores in scored
+        for span, score in zip(split_sentences(one.text), scores, strict=True)
+    ]
+    return sorted(sentences, key=lambda sentence: -sentence.score)
+
+
+def quoted(*scored: tuple[Passage, Sequence[float]]) -> list[str]:
+    return [quote.text for quote in choose_quotes(ranked(*scored))]
+
+
+def test_nothing_to_quote() -> None:
+    assert choose_quotes([]) == []
+
+
+def test_neighbours_come_along() -> None:
+    one = passage("Рыбаки вышли в море. Улов был велик. Вернулись к утру.")
+    assert quoted((one, [0.7, 0.9, 0.6])) == [one.text]
+
+
+def test_offsets_count_from_the_beginning_of_the_article() -> None:
+    one = passage("Рыбаки вышли в море.\n\nУлов был велик.", start=1000)
+    (quote,) = choose_quotes(ranked((one, [0.2, 0.9])))
+    assert (quote.start, quote.end, quote.text) == (1022, 1037, "Улов был велик.")
+
+
+def test_another_paragraph_comes_along_only_when_it_is_near_in_score() -> None:
+    one = passage("Заголовок дня\n\nУлов был велик.")
+    assert quoted((one, [0.86, 0.9])) == [one.text]
+    assert quoted((one, [0.84, 0.9])) == ["Улов был велик."]
+
+
+def test_a_quote_stays_short() -> None:
+    sentence = "Слово " * 30 + "конец."  # 186 characters: two fit into 400, three do not
+    one = passage(" ".join([sentence] * 3))
+    assert quoted((one, [0.5, 0.9, 0.6])) == [f"{sentence} {sentence}"]
+
+
+def test_a_long_sentence_is_quoted_whole() -> None:
+    one = passage("Очень " * 100 + "длинно.")
+    assert len(one.text) > MAX_QUOTE_CHARS
+    assert quoted((one, [0.9])) == [one.text]
+
+
+def test_a_question_in_the_article_answers_none() -> None:
+    one = passage("Почему же рыба ушла из залива? Вода потеплела. «Куда она ушла?»")
+    assert quoted((one, [0.99, 0.8, 0.95])) == ["Вода потеплела."]
+    assert quoted((passage("Почему ушла рыба?"), [0.99])) == []
+
+
+def test_a_question_is_not_quoted_between_two_sentences() -> None:
+    one = passage("Вода потеплела. Ушла ли оттого рыба? Уловы упали.")
+    assert quoted((one, [0.9, 0.99, 0.5])) == ["Вода потеплела."]
+
+
+def test_a_second_quote_is_nearly_as_good() -> None:
+    one, two = passage("Вода потеплела."), passage("Рыба ушла.", article_id="b" * 16)
+    assert quoted((one, [0.9]), (two, [0.9 - MARGIN / 2])) == ["Вода потеплела.", "Рыба ушла."]
+    assert quoted((one, [0.9]), (two, [0.9 - MARGIN * 2])) == ["Вода потеплела."]
+
+
+def test_two_quotes_at_most_and_never_the_same_place_twice() -> None:
+    passages = [passage(f"Рыба ушла {n}.", article_id=str(n) * 16) for n in range(3)]
+    assert len(quoted(*((one, [0.9]) for one in passages))) == 2
+    whole = passage("Вода потеплела. Рыба ушла.")
+    part = passage("Рыба ушла.", start=16)
+    assert quoted((whole, [0.9, 0.89]), (part, [0.9])) == [whole.text]
+
+
+def test_the_draft_is_the_quotes_word_for_word(hashed_words: HashedWordsModel) -> None:
+    passages = (passage("Вода потеплела в заливе."), passage("Вода потеплела в озере.", article_id="b" * 16))
+    question = Question("Вода потеплела?")
+    evidence = Evidence(passages, SentenceRanker(hashed_words).for_query(question.text, passages))
+    draft = list(ExtractiveAnswerer().draft(question, evidence, {}))
+    claims = [item for item in draft if isinstance(item, Claim)]
+    assert len(claims) == len(draft) == 2
+    assert all(claim.text.strip() == claim.quotes[0].text for claim in claims)
+    assert [claim.quotes[0].passage for claim in claims] == list(passages)
+
+
+def test_no_quote_is_no_answer() -> None:
+    assert list(ExtractiveAnswerer().draft(Question("Где?"), Evidence((), ()), {})) == [NoAnswer()]
+
+
+SENTENCES = st.sampled_from(["Дождь.", "Снег идёт второй день подряд.", "Где?", "Слово " * 40 + "всё.", "Град"])
+SCORES = st.floats(-1, 1, allow_nan=False)
+
+
+@pytest.mark.parametrize("joint", [" ", "\n\n", "\n"])
+@given(st.lists(st.lists(st.tuples(SENTENCES, SCORES), min_size=1, max_size=6), max_size=3))
+def test_quotes_are_whole_sentences_that_tell(joint: str, articles: list[list[tuple[str, float]]]) -> None:
+    scored = []
+    for n, article in enumerate(articles):
+        one = passage(joint.join(text for text, _ in article), article_id=str(n) * 16)
+        scored.append((one, [score for _, score in article][: len(split_sentences(one.text))]))
+    sentences = ranked(*scored)
+    quotes = choose_quotes(sentences)
+    assert len(quotes) <= 2
+    assert bool(quotes) == any(not one.text.endswith("?") for one in sentences)
+    for quote in quotes:
+        inside = [one for one in sentences if one.passage == quote.passage and quote.start <= one.start < quote.end]
+        assert quote.start == min(one.start for one in inside)
+        assert quote.end == max(one.end for one in inside)
+        assert len(quote.text) <= MAX_QUOTE_CHARS or len(inside) == 1
+        assert not quote.text.endswith("?")

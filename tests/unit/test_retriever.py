@@ -1,0 +1,75 @@
+"""The index as a LangChain retriever: nothing is lost between a hit, its document and its passage."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableLambda
+
+from index.records import Article, Chunk, Filters, Hit
+from qa.records import Passage, Source
+from qa.retriever import OtvetRetriever, passage_of
+
+TEXT = "Паром ушёл на север. Вернётся в среду."
+DATED = Article("a" * 16, "Паром", TEXT, date(2024, 5, 1), "https://a.test/1", "Вестник", ("И. Весло",), "ru", "a.txt")
+BARE = Article("b" * 16, "Ferry", "It went north.", None, None, None, (), "en", "b.txt")
+HITS = [
+    Hit(1, 0.75, Chunk(DATED.article_id, 21, 38, TEXT[21:38]), DATED),
+    Hit(2, 0.5, Chunk(BARE.article_id, 0, 14, BARE.text), BARE),
+]
+
+
+@dataclass
+class RecordedSearch:
+    """Gives the same hits whatever is asked, and remembers what was."""
+
+    asked: list[tuple[str, int, Filters]] = field(default_factory=list)
+
+    def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
+        self.asked.append((query, k, filters))
+        return HITS[:k]
+
+
+def test_documents_and_passages_say_the_same() -> None:
+    documents = OtvetRetriever(search=RecordedSearch()).invoke("паром")
+    assert [passage_of(document) for document in documents] == [
+        Passage(
+            Source("a" * 16, "Паром", date(2024, 5, 1), "Вестник", "https://a.test/1", "ru"), 21, 38, TEXT[21:38], 0.75
+        ),
+        Passage(Source("b" * 16, "Ferry", None, None, None, "en"), 0, 14, "It went north.", 0.5),
+    ]
+
+
+def test_documents_carry_plain_values_that_can_be_stored() -> None:
+    first, second = OtvetRetriever(search=RecordedSearch()).invoke("паром")
+    assert (first.id, first.page_content) == (f"{'a' * 16}:21-38", "Вернётся в среду.")
+    assert first.metadata["published_at"] == "2024-05-01"
+    assert second.metadata["published_at"] is None
+    assert set(first.metadata) == set(second.metadata)
+    assert {type(value) for value in first.metadata.values()} == {str, int, float}
+
+
+def test_k_and_filters_hold_for_one_call() -> None:
+    search, own = RecordedSearch(), Filters(publisher="Вестник")
+    retriever = OtvetRetriever(search=search, k=7, filters=own)
+    other = Filters(published_from=date(2024, 1, 1))
+    retriever.invoke("раз")
+    assert len(retriever.invoke("два", k=1, filters=other)) == 1
+    retriever.invoke("три", k=None, filters=None)
+    assert search.asked == [("раз", 7, own), ("два", 1, other), ("три", 7, own)]
+
+
+def test_it_composes_and_tells_callbacks() -> None:
+    class Ears(BaseCallbackHandler):
+        heard: list[str] = []
+
+        def on_retriever_start(self, serialized: object, query: str, **kwargs: object) -> None:
+            self.heard.append(query)
+
+    def titles(documents: list[Document]) -> list[str]:
+        return [document.metadata["title"] for document in documents]
+
+    composed = OtvetRetriever(search=RecordedSearch()) | RunnableLambda(titles)
+    assert composed.invoke("паром", {"callbacks": [Ears()]}) == ["Паром", "Ferry"]
+    assert Ears.heard == ["паром"]
