@@ -99,6 +99,12 @@ class ArticleStore:
         order = "order by published_at is null, published_at desc, position limit ? offset ?"
         return self._select(f"{where} {order}", [*values, limit, offset])
 
+    def ids(self, filters: Filters) -> list[str]:
+        """Ids of the articles that pass the filters."""
+        where, values = _where(filters)
+        with self._lock:
+            return [row[0] for row in self._connection.execute(f"select article_id from articles {where}", values)]
+
     def count(self, filters: Filters) -> int:
         """How many articles pass the filters."""
         where, values = _where(filters)

@@ -3,7 +3,7 @@
     DATA_DIR/index/
         CURRENT             the name of the serving generation, replaced atomically
         writer.lock         held while a build runs
-        g-0001/             manifest.json, articles.sqlite, chroma/
+        g-0001/             manifest.json, articles.sqlite, chroma/, lexical/
         building/           what a build has written so far; nobody reads it
 
 Decision: a new directory and a pointer, rather than updates in place. A process that reads a Chroma directory which
@@ -30,6 +30,7 @@ POINTER = "CURRENT"
 BUILDING = "building"
 ARTICLES_FILE = "articles.sqlite"
 CHUNKS_DIR = "chroma"
+LEXICAL_DIR = "lexical"
 NAME = re.compile(r"g-(\d{4,})")
 
 

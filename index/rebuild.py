@@ -16,6 +16,7 @@ from index.errors import CorpusError, IndexStateError
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
+    LEXICAL_DIR,
     Manifest,
     current_generation,
     index_root,
@@ -25,6 +26,7 @@ from index.generations import (
     write_manifest,
     writing,
 )
+from index.lexical import LexicalWriter
 from index.readers import read_corpus
 from index.records import Progress, Skipped
 from index.serving import Generation, check_manifest
@@ -158,6 +160,7 @@ def _embed(building: Path, settings: IndexSettings, model: EmbeddingModel, tell:
     """Chunk, embed and store every article that was read; returns the number of chunks."""
     max_tokens = min(settings.chunk_max_tokens, model.max_tokens)
     done = n_chunks = 0
+    lexical = LexicalWriter()
     with (
         closing(ArticleStore(building / ARTICLES_FILE)) as articles,
         closing(ChunkStore(building / CHUNKS_DIR, create=True)) as store,
@@ -170,9 +173,11 @@ def _embed(building: Path, settings: IndexSettings, model: EmbeddingModel, tell:
                 for chunk in chunk_article(article, count_tokens=model.count_tokens, max_tokens=max_tokens)
             ]
             vectors = model.encode_documents([chunk.text for chunk in chunks])
-            store.add(chunks, vectors, articles={article.article_id: article for article in batch})
+            store.add(chunks, vectors, first_row=n_chunks, articles={article.article_id: article for article in batch})
+            lexical.add(chunks)
             done, n_chunks = done + len(batch), n_chunks + len(chunks)
             tell("embed", done, articles.n_articles)
+    lexical.save(building / LEXICAL_DIR)
     return n_chunks
 
 

@@ -13,12 +13,14 @@ from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
+    LEXICAL_DIR,
     Manifest,
     current_generation,
     index_root,
     read_manifest,
     require_generation,
 )
+from index.lexical import LexicalIndex
 from index.records import Article
 from index.settings import IndexSettings
 from index.store import ChunkStore
@@ -34,6 +36,7 @@ class Generation:
     manifest: Manifest
     articles: ArticleStore
     chunks: ChunkStore
+    lexical: LexicalIndex
     n_users: int = field(default=0)
 
     @classmethod
@@ -46,17 +49,19 @@ class Generation:
         manifest = read_manifest(path)
         articles = ArticleStore(path / ARTICLES_FILE)
         try:
+            lexical = LexicalIndex(path / LEXICAL_DIR)
             chunks = ChunkStore(path / CHUNKS_DIR)
         except IndexDamagedError:
             articles.close()
             raise
-        generation = cls(path.name, manifest, articles, chunks)
-        found = (articles.n_articles, chunks.count())
-        if found != (manifest.n_articles, manifest.n_chunks):
+        generation = cls(path.name, manifest, articles, chunks, lexical)
+        found = (articles.n_articles, chunks.count(), len(lexical.chunk_ids))
+        promised = (manifest.n_articles, manifest.n_chunks, manifest.n_chunks)
+        if found != promised:
             generation.close()
-            promised = (manifest.n_articles, manifest.n_chunks)
             raise IndexDamagedError(
-                f"{str(path)!r} holds {found} articles and chunks, its manifest says {promised}; run: otvet index"
+                f"{str(path)!r} holds {found} articles, chunks and keyword rows, its manifest says {promised}; "
+                "run: otvet index"
             )
         return generation
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
+
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
 from index.records import Article, Chunk, Filters
@@ -21,8 +23,9 @@ BATCH = 5000  # Chroma takes 5461 at most
 
 
 class ChunkMatch(NamedTuple):
-    """A chunk that Chroma found. `score` is the cosine, cut to [0, 1]."""
+    """A chunk that Chroma knows: its place among all, from 0, and its cosine with the query, cut to [0, 1]."""
 
+    row: int
     article_id: str
     start: int
     end: int
@@ -64,14 +67,16 @@ class ChunkStore:
         """Release the files; the store cannot be used afterwards."""
         self._client.close()
 
-    def add(self, chunks: Sequence[Chunk], vectors: Vectors, *, articles: dict[str, Article]) -> None:
-        """Store chunks with their vectors, (len(chunks), dim), and what filters need to know of their articles."""
+    def add(self, chunks: Sequence[Chunk], vectors: Vectors, *, first_row: int, articles: dict[str, Article]) -> None:
+        """Store chunks from `first_row` on, with their vectors, (len(chunks), dim), and what filters must know."""
         for at in range(0, len(chunks), BATCH):
             batch = chunks[at : at + BATCH]
             self._chunks.add(
                 ids=[chunk.chunk_id for chunk in batch],
                 embeddings=vectors[at : at + BATCH],
-                metadatas=[_metadata(chunk, articles[chunk.article_id]) for chunk in batch],
+                metadatas=[
+                    _metadata(row, chunk, articles[chunk.article_id]) for row, chunk in enumerate(batch, first_row + at)
+                ],
             )
 
     def count(self) -> int:
@@ -92,9 +97,24 @@ class ChunkStore:
         matches = [_match(metadata, distance) for metadata, distance in zip(metadatas, distances, strict=True)]
         return sorted(matches, key=lambda match: (-match.score, match.article_id, match.start))
 
+    def cosines(self, vector: Vectors, chunk_ids: Sequence[str]) -> list[ChunkMatch]:
+        """Those chunks as matches for a vector, (dim,), in the order that Chroma gives them."""
+        from chromadb.errors import ChromaError
 
-def _metadata(chunk: Chunk, article: Article) -> dict[str, str | int]:
-    metadata: dict[str, str | int] = {"article_id": chunk.article_id, "start": chunk.start, "end": chunk.end}
+        if not chunk_ids:
+            return []
+        try:
+            found = self._chunks.get(ids=list(chunk_ids), include=["metadatas", "embeddings"])
+        except ChromaError as exc:
+            raise IndexDamagedError(f"cannot read the chunk store in {str(self._path)!r} ({exc})") from exc
+        cosines = np.asarray(found["embeddings"], np.float32) @ vector
+        metadatas = found["metadatas"] or []
+        return [_match(metadata, 1 - float(cosine)) for metadata, cosine in zip(metadatas, cosines, strict=True)]
+
+
+def _metadata(row: int, chunk: Chunk, article: Article) -> dict[str, str | int]:
+    metadata: dict[str, str | int] = {"row": row, "article_id": chunk.article_id}
+    metadata |= {"start": chunk.start, "end": chunk.end}
     if article.published_at is not None:
         metadata["published_on"] = article.published_at.toordinal()
     if article.publisher is not None:
@@ -105,7 +125,8 @@ def _metadata(chunk: Chunk, article: Article) -> dict[str, str | int]:
 def _match(metadata: Any, distance: float) -> ChunkMatch:  # noqa: ANN401 - Chroma types metadata values as a wide union
     cosine = 1.0 - distance
     score = min(1.0, max(0.0, cosine))
-    return ChunkMatch(str(metadata["article_id"]), int(metadata["start"]), int(metadata["end"]), score)
+    start, end = int(metadata["start"]), int(metadata["end"])
+    return ChunkMatch(int(metadata["row"]), str(metadata["article_id"]), start, end, score)
 
 
 def _where(filters: Filters) -> dict[str, Any] | None:

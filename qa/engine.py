@@ -6,7 +6,7 @@ from langchain_core.language_models import BaseChatModel
 
 from index.embedding import EmbeddingModel, load_embedding_model
 from index.records import Progress
-from index.search import DenseSearch, Search
+from index.search import HybridSearch, Search
 from index.serving import Index
 from index.settings import IndexSettings
 from qa.chain import AnswerChain
@@ -44,7 +44,7 @@ def make_engine(
     index: Index, model: EmbeddingModel, settings: AnswerSettings, chat_model: BaseChatModel | None = None
 ) -> Engine:
     """Compose the chain over an open index, with any LangChain chat model or none."""
-    search = DenseSearch(index, model)
+    search = HybridSearch(index, model)
     ranker = SentenceRanker(model)
     chain = AnswerChain(
         retriever=OtvetRetriever(search=search, k=settings.k),

@@ -19,7 +19,7 @@ class Sentence:
     """A sentence of a passage: characters `start` to `end` of the article.
 
     Attributes:
-        score: mean of two cosines with the query, of the sentence and of its passage; in [-1, 1], higher is better.
+        score: mean of its cosine with the query and its passage's score; in [-1, 1], higher is better.
     """
 
     passage: Passage

@@ -16,7 +16,7 @@ import pytest
 
 from fakes import HashedWordsModel, open_index
 from index.records import Filters, Hit
-from index.search import DenseSearch, Search
+from index.search import HybridSearch, Search
 from index.serving import Index
 
 ANY = Filters()
@@ -103,10 +103,10 @@ class SearchContract:
         assert together == alone * 8
 
 
-class TestDenseSearch(SearchContract):
+class TestHybridSearch(SearchContract):
     @pytest.fixture
     def search(self, index: Index, hashed_words: HashedWordsModel) -> Search:
-        return DenseSearch(index, hashed_words)
+        return HybridSearch(index, hashed_words)
 
     def test_everything_that_passes_is_ranked(self, search: Search) -> None:
         assert titles(search.search("слон", k=50, filters=ANY)) == {article["title"] for article in ARTICLES}

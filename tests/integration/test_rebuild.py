@@ -11,6 +11,7 @@ import pytest
 
 from fakes import HashedWordsModel
 from index import rebuild
+from index.embedding import SentenceTransformerModel
 from index.errors import (
     CorpusError,
     IndexDamagedError,
@@ -21,7 +22,7 @@ from index.errors import (
 from index.generations import current_generation, generation_names, index_root, read_manifest
 from index.rebuild import RebuildReport, build_index
 from index.records import Filters
-from index.search import DenseSearch
+from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 
@@ -48,7 +49,7 @@ def build(articles: Path, index_settings: IndexSettings, hashed_words: HashedWor
 
 def texts(settings: IndexSettings, model: HashedWordsModel, query: str, filters: Filters | None = None) -> list[str]:
     index = Index(settings, model)
-    hits = DenseSearch(index, model).search(query, k=10, filters=filters or Filters())
+    hits = HybridSearch(index, model).search(query, k=10, filters=filters or Filters())
     index.close()
     return [hit.chunk.text for hit in hits]
 
@@ -71,7 +72,7 @@ def test_best_hit_first_with_its_article(
 ) -> None:
     build()
     index = Index(index_settings, hashed_words)
-    hits = DenseSearch(index, hashed_words).search("ремонт моста", k=2, filters=Filters())
+    hits = HybridSearch(index, hashed_words).search("ремонт моста", k=2, filters=Filters())
     index.close()
     assert [hit.rank for hit in hits] == [1, 2]
     assert hits[0].score > hits[1].score >= 0
@@ -180,7 +181,7 @@ def test_no_index_yet_names_the_command(index_settings: IndexSettings, hashed_wo
         Index(index_settings, hashed_words)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "articles.sqlite", "chroma/chroma.sqlite3"])
+@pytest.mark.parametrize("name", ["manifest.json", "articles.sqlite", "chroma/chroma.sqlite3", "lexical/chunk_ids.npy"])
 def test_damaged_generation_is_told_and_mended_by_a_build(
     build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel, name: str
 ) -> None:
@@ -228,7 +229,7 @@ def test_open_index_follows_a_new_generation_and_a_lease_keeps_the_old(
 ) -> None:
     first = build()
     index = Index(index_settings, hashed_words)
-    search = DenseSearch(index, hashed_words)
+    search = HybridSearch(index, hashed_words)
     with index.lease() as held:
         (articles / "snow.txt").write_text("Снег растаял за один день.")
         second = build()
@@ -262,7 +263,7 @@ def test_questions_while_generations_change(
 ) -> None:
     build()
     index = Index(index_settings, hashed_words)
-    search = DenseSearch(index, hashed_words)
+    search = HybridSearch(index, hashed_words)
     stop, failures, n_searches = threading.Event(), list[BaseException](), 0
 
     def ask() -> None:
@@ -312,3 +313,17 @@ def test_progress_is_told_to_the_end(
     told: list[tuple[str, int, int]] = []
     build_index([articles], settings=index_settings, model=hashed_words, progress=lambda *values: told.append(values))
     assert told == [("read", 1, 0), ("read", 2, 0), ("read", 3, 0), ("embed", 2, 3), ("embed", 3, 3)]
+
+
+def test_words_find_what_meaning_ranks_last(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, model: SentenceTransformerModel
+) -> None:
+    """An exact name wins among forty look-alikes, of which the dense leg knows no difference."""
+    for number in range(40):
+        (articles / f"flight{number}.txt").write_text(f"Самолёт Ту-{300 + number} сел в порту по расписанию.")
+    build_index([articles], settings=index_settings, model=model)
+    index = Index(index_settings, model)
+    for number in (0, 17, 39):
+        hits = HybridSearch(index, model).search(f"Когда сел Ту-{300 + number}?", k=3, filters=Filters())
+        assert f"Ту-{300 + number}" in hits[0].chunk.text
+    index.close()
