@@ -6,6 +6,7 @@ find (recall@1 on 240 Russian paragraphs 0.910 against 0.918, unstemmed words 0.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class LexicalWriter:
 
         if not self._vocabulary:  # bm25s divides by the mean number of terms; no query has the empty one
             self._vocabulary, self._rows = {"": 0}, [[0] for _ in self._rows]
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
         bm25 = BM25(method="lucene", k1=K1, b=B)
         bm25.index(Tokenized(ids=self._rows, vocab=self._vocabulary), create_empty_token=False, show_progress=False)
         bm25.save(folder, show_progress=False)

@@ -24,8 +24,10 @@ class IndexSettings(BaseModel):
     embedding_model: str = Field(
         default=BUNDLED_MODEL, min_length=1, description="Any name or folder that sentence-transformers loads."
     )
+    # `otvet evaluate`, 2026-11-22, 120 Russian paragraphs of XQuAD, recall@1 for Russian / English questions:
+    # 160 tokens 0.941 / 0.820, 256 0.933 / 0.828, 384 0.936 / 0.843, 500 0.935 / 0.845.
     chunk_max_tokens: int = Field(
-        default=256, ge=32, le=8192, description="Most tokens of a chunk; capped at what the model reads."
+        default=384, ge=32, le=8192, description="Most tokens of a chunk; capped at what the model reads."
     )
     max_article_chars: int = Field(
         default=2_000_000, ge=1_000, le=50_000_000, description="A longer article is skipped, in characters."

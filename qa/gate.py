@@ -1,7 +1,7 @@
 """Whether the corpus can answer at all, decided before anything is written.
 
-The score of the best sentence (mean of its own cosine with the question and its passage's score) must reach a threshold, one
-for passages in the question's language and one for others, because cosines across languages are lower.
+The score of the best sentence (mean of its own cosine with the question and its passage's score) must reach a
+threshold, one for passages in the question's language and one for others, as cosines across languages are lower.
 
 Measured on 2026-11-22 with the bundled model on 24 articles of XQuAD (120 Russian paragraphs, 612 questions), a
 question being unanswerable when its article ("far") or only its paragraph ("near") is taken out of the index:

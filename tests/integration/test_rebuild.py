@@ -170,7 +170,7 @@ def test_other_model_or_chunk_size_is_refused_with_the_command(
     with pytest.raises(IndexMismatchError, match=r"'hashed-words'.*'other'.*otvet index"):
         Index(index_settings, HashedWordsModel(name="other"))
     smaller = index_settings.model_copy(update={"chunk_max_tokens": 64})
-    with pytest.raises(IndexMismatchError, match=r"chunk_max_tokens 256, now it is 64.*otvet index"):
+    with pytest.raises(IndexMismatchError, match=r"chunk_max_tokens 384, now it is 64.*otvet index"):
         Index(smaller, hashed_words)
     assert build_index([articles], settings=smaller, model=hashed_words).published
     assert len(texts(smaller, hashed_words, "зерно")) == 3
