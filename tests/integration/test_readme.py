@@ -1,0 +1,91 @@
+"""The README keeps its word: its settings are the settings, its examples run."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from conftest import ROOT
+from index.settings import IndexSettings
+from qa.engine import Engine
+from qa.records import Answer
+from ui.app import make_app
+from ui.cli import app as cli
+from ui.settings import Settings
+
+README = (ROOT / "README.md").read_text("utf-8")
+HOME = str(Path.home())
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def shell_lines(start: str) -> list[list[str]]:
+    text = "\n".join(blocks("sh")).replace("\\\n", " ")
+    return [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(start)]
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """Name, default and meaning of every setting, as the README should show them."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "" if default is None else f"`{str(default).replace(HOME, '~')}`"
+        rows.append((f"`OTVET_{name.upper()}`", shown, field.description or ""))
+    return sorted(rows)
+
+
+def test_settings_table_is_complete() -> None:
+    found = re.findall(r"^\| (`OTVET_\w+`) \| (.*?) \| (.*) \|$", README, re.MULTILINE)
+    assert [(row[0], row[2]) for row in found] == [(row[0], row[2]) for row in settings_table()]
+    platform = {"`OTVET_DATA_DIR`", "`OTVET_CACHE_DIR`"}  # differ from system to system
+    assert [row[1] for row in found if row[0] not in platform] == [
+        row[1] for row in settings_table() if row[0] not in platform
+    ]
+
+
+def test_python_example(sample_settings: IndexSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = blocks("python")
+    example = example.replace("IndexSettings()", f"IndexSettings(data_dir={str(sample_settings.data_dir)!r})")
+    values: dict[str, object] = {}
+    exec(example, values)
+    assert isinstance(values["response"], Answer)
+    assert "GPS" in values["response"].text
+
+
+def test_endpoint_example(sample_engine: Engine) -> None:
+    [words] = shell_lines("curl")
+    client = TestClient(make_app(sample_engine, Settings()))
+    url = next(word for word in words if word.startswith("http"))
+    reply = client.post(url.removeprefix("http://127.0.0.1:7860"), json=json.loads(words[words.index("-d") + 1]))
+    assert reply.json()["kind"] == "answer"
+    assert {"article_id", "quote", "start", "end"} <= set(reply.json()["citations"][0])
+    for route in re.findall(r"`(/[a-z{}_/]+)`", README):
+        assert route == "/docs" or route in client.get("/openapi.json").json()["paths"], route
+
+
+def test_terminal_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for words in shell_lines("otvet"):
+        result = CliRunner().invoke(cli, words[1:])
+        assert result.exit_code == 0, (words, result.output)
+    assert len(shell_lines("otvet")) == 4
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for words in shell_lines("make"):
+        assert f"\n{words[1]}:" in makefile
+
+
+def test_formats_of_the_readme_are_those_that_are_read() -> None:
+    from index.readers import READERS
+
+    named = set(re.findall(r"`(\.\w+)`", README.split("## Your articles")[1].split("## ")[0]))
+    assert named <= set(READERS)
+    assert set(READERS) - named == {".markdown", ".htm"}
