@@ -1,7 +1,8 @@
 """The answer endpoint: what programs call. Shapes of requests and replies are in ui/schemas.py."""
 
 import logging
-from typing import Annotated
+from reprlib import Repr
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,8 +15,8 @@ from ui.render import article_page, missing_page
 from ui.schemas import (
     ArticleOut,
     ArticlesOut,
-    FiltersIn,
     HitsOut,
+    PageIn,
     QueryIn,
     QuestionIn,
     ResponseOut,
@@ -27,6 +28,9 @@ from ui.schemas import (
 
 log = logging.getLogger(__name__)
 
+N_REASONS = 5  # how many things that are wrong with one request are told
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = 80
 ARTICLE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -47,15 +51,13 @@ def make_router(engine: Engine) -> APIRouter:
 
     @router.get("/articles", summary="List articles")
     def articles(
-        filters: Annotated[FiltersIn, Query()],
-        offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        asked: Annotated[PageIn, Query()],
     ) -> ArticlesOut:
         """Articles without their texts, newest first."""
-        wanted = filters.filters()
+        filters = asked.filters()
         with engine.index.lease() as generation:
-            found = generation.articles.page(filters=wanted, offset=offset, limit=limit)
-            n_articles = generation.articles.count(wanted)
+            found = generation.articles.page(filters=filters, offset=asked.offset, limit=asked.limit)
+            n_articles = generation.articles.count(filters)
         return ArticlesOut(n_articles=n_articles, articles=[article_head(article) for article in found])
 
     @router.get("/articles/{article_id}", summary="One article")
@@ -92,7 +94,11 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def bad_request(request: Request, exc: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": "; ".join(map(_reason, exc.errors()))}, 422)
+        return JSONResponse({"detail": "; ".join(map(_reason, exc.errors()[:N_REASONS]))}, 422)
+
+    @app.exception_handler(400)
+    def unreadable_body(request: Request, exc: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "the body cannot be read; send JSON in UTF-8, not deeply nested"}, 422)
 
     @app.exception_handler(QuestionError)
     def bad_question(request: Request, exc: QuestionError) -> JSONResponse:
@@ -110,8 +116,18 @@ def preferred_language(accept_language: str) -> Language:
     return "ru" if "ru" in codes and ("en" not in codes or codes.index("ru") < codes.index("en")) else "en"
 
 
-def _reason(error: dict[str, object]) -> str:
-    place = error["loc"]
-    name = ".".join(str(part) for part in place[1:]) if isinstance(place, tuple) and len(place) > 1 else "body"
-    value = repr(error.get("input"))
-    return f"{name} is {value if len(value) <= 80 else value[:79] + '…'}: {error['msg']}"
+def _reason(error: dict[str, Any]) -> str:
+    """One error of pydantic as "field, value, what is allowed"."""
+    place = ".".join(str(part) for part in error["loc"][1:]) or "body"
+    match error["type"]:
+        case "json_invalid":
+            return f"the body is no JSON: {error['ctx']['error']} at character {place}"
+        case "missing":
+            return f"{place} is missing"
+        case "extra_forbidden":
+            allowed = "there is no such field; /docs shows those that there are"
+        case "model_attributes_type":
+            allowed = "Input should be a JSON object, sent as application/json"
+        case _:
+            allowed = error["msg"]
+    return f"{place} is {SHORT.repr(error['input'])}: {allowed}"

@@ -1,5 +1,6 @@
 """The application: the endpoint, and the page mounted on it."""
 
+import logging
 from collections.abc import Callable
 from socket import socket
 
@@ -7,6 +8,8 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa.engine import Engine
 from ui.api import add_error_handlers, make_router
@@ -14,10 +17,28 @@ from ui.chat import I18N, PAGE_CSS, THEME, make_page
 from ui.settings import Settings
 
 DESCRIPTION = "Questions over a corpus of articles, answered with exact quotes."
+# Gradio's page has scripts of its own inline and evaluates the templates of its HTML component.
+PAGE_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; base-uri 'self'"
+SHUTDOWN_TIMEOUT_S = 2  # an open page holds a connection that never ends by itself
+
+
+class _PolicyMiddleware:
+    """Tells the browser to ask nothing of any other host, whatever a question, an article or a model makes it show."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Content-Security-Policy", PAGE_POLICY)
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and ends without a word about the pages that are still open."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
@@ -28,10 +49,15 @@ class _Server(uvicorn.Server):
         if self.started:
             self._on_start()
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
 
 def make_app(engine: Engine, settings: Settings) -> FastAPI:
     """Everything that `otvet serve` serves: the page at "/", the endpoint, its documentation at "/docs"."""
     app: FastAPI = FastAPIOffline(title="Otvet", version="0.1.0", description=DESCRIPTION, redoc_url=None)
+    app.add_middleware(_PolicyMiddleware)
     app.include_router(make_router(engine))
     add_error_handlers(app)
     page = make_page(engine.chain, max_concurrent_questions=settings.max_concurrent_questions)
@@ -44,5 +70,5 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
 
 def run_app(app: FastAPI, listener: socket, *, on_start: Callable[[], None]) -> None:
     """Serve until the process is told to stop. `on_start` is called once connections are taken."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S)
     _Server(config, on_start).run(sockets=[listener])

@@ -32,14 +32,12 @@ I18N = gr.I18n(
         "title": "# Otvet answers from the articles",
         "subtitle": "Ask in Russian or English. Every answer quotes the articles; a click opens the place.",
         "placeholder": "Ask the articles…",
-        "examples": "For example",
         "empty": "The sources of an answer appear here.",
     },
     ru={
         "title": "# Ответ: по статьям, с цитатами",
-        "subtitle": "Спросите по-русски или по-английски. Ответ приводит точные цитаты, щелчок открывает место в статье.",
+        "subtitle": "Спросите по-русски или по-английски. Ответ – точные цитаты, щелчок открывает место в статье.",
         "placeholder": "Спросите у статей…",
-        "examples": "Например",
         "empty": "Здесь появятся источники ответа.",
     },
 )
@@ -52,6 +50,12 @@ EXAMPLES = [
 PAGE_CSS = f"""
 .gradio-container {{ width: 100%; max-width: 1280px !important; margin: 0 auto !important; }}
 #otvet-title h1 {{ margin: 0; }}
+#otvet-chat blockquote {{ margin: .25rem 0 !important; color: inherit; border-left: 3px solid var(--color-accent); }}
+#otvet-chat blockquote > p {{ margin: .75rem 0 0; }}
+#otvet-chat blockquote > p:first-child {{ margin: 0; }}
+#otvet-chat .example {{ border: 1px solid var(--border-color-primary); border-radius: .6rem; }}
+#otvet-question textarea {{ background: transparent; }}
+@media (max-width: 640px) {{ #otvet-chat {{ height: calc(100vh - 18rem) !important; }} }}
 #otvet-sources {{ position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; text-align: left; }}
 {CARDS_CSS}
 """
@@ -79,10 +83,10 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
         with gr.Row():
             panel = gr.HTML(I18N("empty"), render=False, elem_id="otvet-sources")
             with gr.Column(scale=3, min_width=320):
-                gr.ChatInterface(
+                chat = gr.ChatInterface(
                     ask,
                     chatbot=gr.Chatbot(
-                        height="calc(100vh - 17rem)",
+                        height="calc(100vh - 14rem)",
                         min_height=320,
                         buttons=[],
                         latex_delimiters=[],
@@ -99,13 +103,14 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
                     ),
                     additional_outputs=[panel],
                     examples=[[example] for example in EXAMPLES],
-                    examples_label=I18N("examples"),
                     cache_examples=False,
                     concurrency_limit=max_concurrent_questions,
                     api_visibility="private",
                 )
             with gr.Column(scale=2, min_width=300):
                 panel.render()
+        chatbot = chat.chatbot
+        gr.on([chatbot.clear, chatbot.undo], lambda: I18N("empty"), outputs=[panel], api_visibility="private")
     return page
 
 

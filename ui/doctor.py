@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from index.errors import OtvetError
+from index.records import Progress
 from ui.settings import Settings, load_settings
 
 CONNECT_TIMEOUT_S = 3
@@ -21,8 +22,8 @@ class Check:
     found: str
 
 
-def check_all() -> Iterator[Check]:
-    """Settings, directories, model, index, chat model; stops early where the rest depends on what is broken."""
+def check_all(progress: Progress | None = None) -> Iterator[Check]:
+    """Settings, directories, chat model, embedding model, index; stops where the rest depends on what is broken."""
     try:
         settings = load_settings()
     except OtvetError as exc:
@@ -31,7 +32,7 @@ def check_all() -> Iterator[Check]:
     yield Check("settings", True, f"corpus {str(settings.corpus)!r}, embedding model {settings.embedding_model!r}")
     yield from _check_directories(settings)
     yield _check_chat_model(settings)
-    yield from _check_index(settings)
+    yield from _check_index(settings, progress)
 
 
 def _check_directories(settings: Settings) -> Iterator[Check]:
@@ -45,22 +46,24 @@ def _check_directories(settings: Settings) -> Iterator[Check]:
 def _check_chat_model(settings: Settings) -> Check:
     if not settings.has_chat_model or settings.chat_base_url is None:
         return Check("chat model", True, "none; answers are quotes")
-    url = urlsplit(settings.chat_base_url)
-    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
     try:
+        url = urlsplit(settings.chat_base_url)
+        if not url.hostname:
+            raise ValueError("it names no host")
+        address = (url.hostname, url.port or (443 if url.scheme == "https" else 80))
         socket.create_connection(address, timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: no host, a port that is none
         mend = "start the model's server or correct OTVET_CHAT_BASE_URL"
         return Check("chat model", False, f"{settings.chat_base_url!r} cannot be reached ({exc}); {mend}")
     return Check("chat model", True, f"{settings.chat_model!r} at {settings.chat_base_url!r}")
 
 
-def _check_index(settings: Settings) -> Iterator[Check]:
+def _check_index(settings: Settings, progress: Progress | None) -> Iterator[Check]:
     from index.embedding import load_embedding_model
     from index.serving import Index
 
     try:
-        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir)
+        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
     except OtvetError as exc:
         yield Check("embedding model", False, str(exc))
         return

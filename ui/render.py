@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode, urlsplit
 
 from index.records import Article
 from qa.records import Answer, Citation, Language, Passage, Refusal, Source
 
-PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+MEANT_FOR_MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]|(?<![^\r\n])[ \t]")
 MARKER = re.compile(r"\[(\d{1,3})\]")
 
 WORDS: dict[str, dict[Language, str]] = {
@@ -25,13 +26,16 @@ WORDS: dict[str, dict[Language, str]] = {
 
 def article_link(source: Source, *, start: int | None = None, end: int | None = None) -> str:
     """Where an article is shown, at a quote if one is given."""
-    path = f"/read/{source.article_id}"
+    path = f"/read/{percent_encode(source.article_id, safe='')}"
     return path if start is None else f"{path}?{urlencode({'start': start, 'end': end})}#quote"
 
 
 def plain_markdown(text: str) -> str:
-    """Markdown that shows the text as it is: every ASCII punctuation mark becomes an entity, which is never markup."""
-    return PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", text)
+    """Markdown that shows the text as it is.
+
+    Every ASCII punctuation mark, and white space that begins a line, becomes an entity, which is never markup.
+    """
+    return MEANT_FOR_MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def answer_markdown(text: str, citations: Sequence[Citation], *, quoted: bool) -> str:
@@ -126,7 +130,10 @@ def _details(source: Source | Article, language: Language) -> list[str]:
 
 
 def _safe_url(url: str | None) -> str | None:
-    return url if url and urlsplit(url).scheme in ("http", "https") else None
+    try:
+        return url if url and urlsplit(url).scheme in ("http", "https") else None
+    except ValueError:  # "http://["
+        return None
 
 
 PAGE_CSS = """
@@ -150,7 +157,7 @@ a.otvet-card:focus-visible { outline: 2px solid var(--color-accent); outline-off
 a.otvet-card > span { display: block; }
 .otvet-title { font-weight: 700; line-height: 1.35; }
 a.otvet-card .otvet-number { display: inline-block; min-width: 1.5em; margin-right: .5em; border-radius: .4em;
-  text-align: center; background: var(--color-accent); color: #fff; }
+  text-align: center; background: var(--primary-700); color: #fff; }
 .otvet-details { font-size: .85em; opacity: .75; margin-top: .15rem; }
 .otvet-quote { margin-top: .5rem; padding-left: .7rem; border-left: 3px solid var(--color-accent);
   white-space: pre-line; overflow-wrap: anywhere; }

@@ -1,9 +1,11 @@
 """What goes in and out over HTTP and `--json`: pydantic models of the values in qa/records.py."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from index.records import Article, Filters, Hit
 from qa.records import (
@@ -21,16 +23,18 @@ from qa.records import (
 )
 
 MAX_TURN_CHARS = 20_000
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _only_iso_text(value: object) -> object:
-    """A day is text: numbers, which pydantic would read as seconds since 1970, are refused."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{value!r} is no date; write YYYY-MM-DD")
-    return value
+    """Nothing but YYYY-MM-DD: pydantic would also take seconds since 1970, and times of day."""
+    if value is None or (isinstance(value, str) and ISO_DAY.fullmatch(value)):
+        return value
+    raise PydanticCustomError("day", "Input should be a day as YYYY-MM-DD")
 
 
 Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=str | None)]
+Count = Annotated[int, Field(strict=True, ge=1, le=MAX_K)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS)]
 
 
@@ -62,7 +66,7 @@ class QuestionIn(FiltersIn):
 
     question: Text = Field(description="In Russian or English.", examples=["What did Maduro ask Iran for?"])
     history: list[TurnIn] = Field(default=[], max_length=MAX_TURNS, description="Oldest first.")
-    k: int | None = Field(default=None, ge=1, le=MAX_K, description="Chunks to retrieve.")
+    k: Count | None = Field(default=None, description="Chunks to retrieve.")
     mode: Mode = Field(default="auto", description="By quotes, by the language model, or by the one that is there.")
 
     def to_question(self) -> Question:
@@ -75,7 +79,14 @@ class QueryIn(FiltersIn):
     """A query for `/search`."""
 
     query: Text = Field(examples=["договор о партнёрстве"])
-    k: int = Field(default=10, ge=1, le=MAX_K, description="Most hits to return.")
+    k: Count = Field(default=10, description="Most hits to return.")
+
+
+class PageIn(FiltersIn):
+    """Which of the articles that pass the filters to list."""
+
+    offset: int = Field(default=0, ge=0, le=10**9, description="Articles to pass over.")
+    limit: int = Field(default=100, ge=1, le=1000, description="Most articles to return.")
 
 
 class SourceOut(BaseModel):

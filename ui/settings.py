@@ -1,9 +1,10 @@
 """All settings in one value: arguments > environment `OTVET_…` > `otvet.toml` in the working directory > defaults."""
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from index.errors import SettingsError
@@ -29,7 +30,17 @@ class ServerSettings(BaseModel):
 class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
     """Every setting; see the three parents for what they mean."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML_FILE, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, toml_file=TOML_FILE, extra="forbid", frozen=True
+    )
+
+    @field_validator("corpus", "data_dir", "cache_dir")
+    @classmethod
+    def _expand_home(cls, path: Path) -> Path:
+        try:
+            return path.expanduser()
+        except RuntimeError as exc:
+            raise ValueError("there is no such home directory") from exc
 
     @classmethod
     def settings_customise_sources(
@@ -45,7 +56,7 @@ class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - the fields of Settings, which checks them
-    """Read the settings. Arguments that are None count as not given.
+    """Read the settings. Arguments that are None and variables that are empty count as not given.
 
     Raises:
         SettingsError: names the setting, its value and what is allowed.
@@ -54,14 +65,11 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - the fields of
     if unknown:
         raise SettingsError(f"unknown environment variable {unknown[0]!r}; known are {', '.join(variable_names())}")
     try:
-        settings = Settings(**{name: value for name, value in arguments.items() if value is not None})
+        return Settings(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as exc:
         raise SettingsError(_reasons(exc)) from exc
-    except ValueError as exc:  # broken TOML
+    except (OSError, ValueError) as exc:  # broken TOML is a ValueError
         raise SettingsError(f"cannot read {TOML_FILE!r}: {exc}") from exc
-    return settings.model_copy(
-        update={name: getattr(settings, name).expanduser() for name in ("corpus", "data_dir", "cache_dir")}
-    )
 
 
 def variable_names() -> list[str]:
@@ -70,7 +78,8 @@ def variable_names() -> list[str]:
 
 
 def _is_unknown(name: str) -> bool:
-    return name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in variable_names()
+    key = name.upper()  # case does not matter to the source either
+    return key.startswith(PREFIX) and not key.startswith(f"{PREFIX}TEST_") and key not in variable_names()
 
 
 def _reasons(exc: ValidationError) -> str:
@@ -80,5 +89,12 @@ def _reasons(exc: ValidationError) -> str:
         if error["type"] == "extra_forbidden":
             reasons.append(f"unknown setting {name!r}; known are {', '.join(sorted(Settings.model_fields))}")
         else:
-            reasons.append(f"setting {name!r} ({PREFIX}{name.upper()}) is {error['input']!r}: {error['msg']}")
+            value = "secret" if _is_secret(name) else repr(error["input"])
+            message = error["msg"].removeprefix("Value error, ")
+            reasons.append(f"setting {name!r} ({PREFIX}{name.upper()}) is {value}: {message}")
     return "; ".join(reasons)
+
+
+def _is_secret(name: str) -> bool:
+    field = Settings.model_fields.get(name)
+    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))

@@ -1,0 +1,142 @@
+"""A real Chromium, and the real application listening on this machine."""
+
+import asyncio
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+
+from qa.engine import Engine
+from ui.app import make_app
+from ui.settings import Settings
+
+SCREENSHOTS = Path(__file__).parents[2] / ".screenshots"
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+OpenPage = Callable[..., Page]
+
+
+@contextmanager
+def _serving(engine: Engine) -> Iterator[str]:
+    """The application over an engine, on a free port; yields its address."""
+    servers: list[uvicorn.Server] = []
+
+    async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
+        config = uvicorn.Config(make_app(engine, Settings()), log_level="warning", timeout_graceful_shutdown=1)
+        servers.append(uvicorn.Server(config))
+        await servers[0].serve(sockets=[listener])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        while not (servers and servers[0].started):
+            assert thread.is_alive(), "the server ended before it listened"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        servers[0].should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Engine], AbstractContextManager[str]]:
+    return _serving
+
+
+@pytest.fixture(scope="module")
+def sample_url(sample_engine: Engine) -> Iterator[str]:
+    with _serving(sample_engine) as url:
+        yield url
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens an address in a browser of its own; at the end, checks that nothing was amiss with any page.
+
+    Nothing may be asked of another host, written to the console as an error, thrown, or shown as a dialog. Where
+    `policy_at_work` is true, the console may tell that the page's policy forbade something.
+    """
+    troubles: list[str] = []
+    with ExitStack() as stack:
+
+        def new_page(
+            url: str,
+            *,
+            locale: str = "en-US",
+            dark: bool = False,
+            width: int = 1280,
+            height: int = 900,
+            policy_at_work: bool = False,
+        ) -> Page:
+            context = browser.new_context(
+                locale=locale,
+                color_scheme="dark" if dark else "light",
+                viewport={"width": width, "height": height},
+                reduced_motion="reduce",
+            )
+            stack.callback(context.close)
+            _watch(context, troubles, policy_at_work=policy_at_work)
+            page = context.new_page()
+            page.goto(url)
+            return page
+
+        yield new_page
+    assert not troubles
+
+
+def _watch(context: BrowserContext, troubles: list[str], *, policy_at_work: bool) -> None:
+    def only_here(route: Route) -> None:
+        if route.request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            route.continue_()
+        else:
+            troubles.append(f"asked {route.request.url}")
+            route.abort()
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type == "error" and not (policy_at_work and "Content Security Policy" in message.text):
+            troubles.append(f"console: {message.text} at {message.location}")
+
+    def dialog(shown: object) -> None:
+        troubles.append(f"dialog: {shown}")
+        shown.dismiss()  # type: ignore[attr-defined]
+
+    context.route("**/*", only_here)
+    context.on("console", console)
+    context.on("weberror", lambda error: troubles.append(f"thrown: {error.error}"))
+    context.on("dialog", dialog)
+
+
+@pytest.fixture(scope="session")
+def shoot() -> Callable[[Page, str], None]:
+    """Keeps a picture of a page for people to look at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return take
