@@ -11,16 +11,9 @@ from index.embedding import SentenceTransformerModel, load_embedding_model
 from index.rebuild import build_index
 from index.serving import Index
 from index.settings import IndexSettings
+from places import CACHE_DIR, ROOT, SHARED
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
-from ui.offline import go_offline
-from ui.settings import load_settings
-
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("OTVET_TEST_SHARED", ROOT.parent / "shared"))
-
-go_offline()
-CACHE_DIR = load_settings().cache_dir  # the one of the person who tests, so that the model is written out only once
 
 
 @pytest.fixture(autouse=True)

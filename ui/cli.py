@@ -85,7 +85,10 @@ def ask(
     ] = None,
     publisher: Annotated[str | None, typer.Option(help="Exact name of the publisher.")] = None,
 ) -> None:
-    """Ask a question; get an answer with exact quotes, or the word that the articles have none."""
+    """Ask a question; get an answer with exact quotes, or the word that the articles have none.
+
+    Example: otvet ask "Что Мадуро просил у Ирана?" --from 2025-10-01 --json
+    """
     filters = Filters(
         published_from.date() if published_from else None, published_to.date() if published_to else None, publisher
     )

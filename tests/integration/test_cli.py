@@ -207,6 +207,7 @@ def test_markup_of_an_article_is_shown_as_it_is(otvet: Otvet, one_article: Path)
     [
         (["ask", ""], "'' is empty"),
         (["ask", "a" * 2001], "2001 characters"),
+        (["ask", "\udcff"], "UTF-8"),
         (["ask", QUESTION, "--k", "51"], "less than or equal to 50"),
         (["ask", QUESTION, "--mode", "magic"], "'auto', 'extractive', 'generative'"),
         (["ask", QUESTION, "--from", "2025-13-45"], "'2025-13-45'"),

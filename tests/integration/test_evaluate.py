@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SHARED
 from fakes import HashedWordsModel
 from index.embedding import SentenceTransformerModel
 from index.errors import QuestionError
 from index.settings import IndexSettings
+from places import SHARED
 from qa.evaluate import as_markdown, evaluate, load_collection, save
 
 PARAGRAPHS = {

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from conftest import ROOT
 from index.settings import IndexSettings
+from places import ROOT
 from qa.engine import Engine
 from qa.records import Answer
 from ui.app import make_app
