@@ -1,6 +1,5 @@
 """The endpoint over a real engine: what it returns, what it refuses, and that nothing brings it down."""
 
-import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from apps import app_over
 from fakes import HashedWordsModel
 from index.rebuild import build_index
 from index.serving import Index
@@ -20,21 +20,10 @@ from index.settings import IndexSettings
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
 from ui.api import preferred_language
-from ui.app import make_app
-from ui.settings import Settings
 
 QUESTION = "Что Мадуро просил у Ирана?"
 SOURCE = {"article_id", "title", "published_at", "publisher", "url"}
 DAY = "2025-10-31"  # of every sample article
-
-
-def app_over(engine: Engine) -> FastAPI:
-    """The application, made inside an event loop: outside of one, Gradio makes loops and does not close them."""
-
-    async def make() -> FastAPI:
-        return make_app(engine, Settings())
-
-    return asyncio.run(make())
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ OTVET = Path(sys.executable).with_name("otvet")
 QUESTION = "Что Мадуро просил у Ирана?"
 UNKNOWN = "Как приготовить борщ?"
 HEAVY = {"torch", "chromadb", "gradio", "transformers", "sentence_transformers", "fastapi", "uvicorn"}
-START_S, STOP_S = 120, 15
+START_S, REPLY_S, STOP_S = 120, 60, 30
 
 
 @dataclass(frozen=True)
@@ -329,16 +329,21 @@ def test_help_teaches(otvet: Otvet) -> None:
 
 
 def asked_over_http(url: str, question: str) -> dict[str, Any]:
-    response = httpx.post(f"{url}/answer", json={"question": question}, timeout=60)
-    assert response.status_code == 200
+    response = httpx.post(f"{url}/answer", json={"question": question}, timeout=REPLY_S)
+    assert response.status_code == 200, response.text
     return dict(response.json())
 
 
 def test_served_over_http_and_in_the_terminal_the_same(
     served: tuple[str, subprocess.Popen[str]], data_dir: Path
 ) -> None:
-    url, _ = served
-    assert httpx.get(f"{url}/ready").json() == {"status": "ready", "generation": "g-0001", "n_articles": 12}
+    url, process = served
+    assert process.poll() is None, process.communicate()
+    assert httpx.get(f"{url}/ready", timeout=REPLY_S).json() == {
+        "status": "ready",
+        "generation": "g-0001",
+        "n_articles": 12,
+    }
     command = [OTVET, "ask", QUESTION, "--json"]
     ended = subprocess.run(
         command, env=environment(data_dir), cwd=data_dir.parent, capture_output=True, text=True, timeout=120
@@ -362,7 +367,7 @@ def test_a_refusal_in_json_is_the_same_over_http(
 
 def test_the_server_ends_when_told_though_a_page_is_open(served: tuple[str, subprocess.Popen[str]]) -> None:
     url, process = served
-    with httpx.stream("GET", f"{url}/gradio_api/heartbeat/open-page", timeout=30) as heartbeat:
+    with httpx.stream("GET", f"{url}/gradio_api/heartbeat/open-page", timeout=REPLY_S) as heartbeat:
         assert "ALIVE" in next(heartbeat.iter_text())
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=STOP_S)

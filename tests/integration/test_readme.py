@@ -9,11 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from apps import app_over
 from index.settings import IndexSettings
 from places import ROOT
 from qa.engine import Engine
 from qa.records import Answer
-from ui.app import make_app
 from ui.cli import app as cli
 from ui.settings import Settings
 
@@ -60,7 +60,7 @@ def test_python_example(sample_settings: IndexSettings, monkeypatch: pytest.Monk
 
 def test_endpoint_example(sample_engine: Engine) -> None:
     [words] = shell_lines("curl")
-    client = TestClient(make_app(sample_engine, Settings()))
+    client = TestClient(app_over(sample_engine))
     url = next(word for word in words if word.startswith("http"))
     reply = client.post(url.removeprefix("http://127.0.0.1:7860"), json=json.loads(words[words.index("-d") + 1]))
     assert reply.json()["kind"] == "answer"
