@@ -75,6 +75,11 @@ def make_router(engine: Engine) -> APIRouter:
         page = article_page(found, start=start, end=end, language=language) if found else missing_page(language)
         return HTMLResponse(page, 200 if found else 404, {"Content-Security-Policy": ARTICLE_POLICY})
 
+    _add_status_routes(router, engine)
+    return router
+
+
+def _add_status_routes(router: APIRouter, engine: Engine) -> None:
     @router.get("/health", summary="Is the process alive?")
     def health() -> dict[str, str]:
         """Always ok while the process answers."""
@@ -85,8 +90,6 @@ def make_router(engine: Engine) -> APIRouter:
         """The serving generation; 503 with the reason while there is none."""
         with engine.index.lease() as generation:
             return {"status": "ready", "generation": generation.name, "n_articles": generation.manifest.n_articles}
-
-    return router
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from html import unescape
 from typing import Any
 
 import gradio as gr
@@ -23,7 +22,16 @@ from qa.records import (
     TextDelta,
     Turn,
 )
-from ui.render import CARDS_CSS, answer_cards, answer_markdown, notice, plain_markdown, refusal_cards, status
+from ui.render import (
+    CARDS_CSS,
+    answer_cards,
+    answer_markdown,
+    notice,
+    plain_markdown,
+    plain_text,
+    refusal_cards,
+    status,
+)
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +125,7 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
 def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
     """What the page shows, step by step, while a question is answered."""
     language = question_language(message)
-    text, citations, quoted = "", list[Citation](), True
+    text, citations = "", list[Citation]()
     try:
         for event in chain.stream(Question(message, _turns(history))):
             match event:
@@ -131,8 +139,7 @@ def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Ite
                 case Restarted():
                     text, citations = "", []
                 case Answer():
-                    quoted = event.mode == "extractive"
-                    markdown = answer_markdown(event.text, event.citations, quoted=quoted)
+                    markdown = answer_markdown(event.text, event.citations, quoted=event.mode == "extractive")
                     yield notice(event) + markdown, answer_cards(event.citations, language)
                 case Refusal():
                     yield plain_markdown(event.text), refusal_cards(event)
@@ -142,7 +149,7 @@ def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Ite
 
 
 def _turns(history: list[dict[str, Any]]) -> tuple[Turn, ...]:
-    turns = [Turn(message["role"], unescape(_text(message["content"]))) for message in history]
+    turns = [Turn(message["role"], plain_text(_text(message["content"]))) for message in history]
     return tuple(turns[-MAX_TURNS:])
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +11,8 @@ from qa.records import Answer, Citation, Language, Passage, Refusal, Source
 
 MEANT_FOR_MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]|(?<![^\r\n])[ \t]")
 MARKER = re.compile(r"\[(\d{1,3})\]")
+MARKER_LINK = re.compile(r"\[(&#91;\d{1,3}&#93;)\]\(/read/[^)]*\)")
+QUOTE_MARK = re.compile(r"^> ", re.MULTILINE)
 
 WORDS: dict[str, dict[Language, str]] = {
     "sources": {"ru": "Источники", "en": "Sources"},
@@ -36,6 +38,11 @@ def plain_markdown(text: str) -> str:
     Every ASCII punctuation mark, and white space that begins a line, becomes an entity, which is never markup.
     """
     return MEANT_FOR_MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", text)
+
+
+def plain_text(markdown: str) -> str:
+    """What `answer_markdown` and `plain_markdown` were made from: without links, block quotes and entities."""
+    return unescape(QUOTE_MARK.sub("", MARKER_LINK.sub(r"\1", markdown)))
 
 
 def answer_markdown(text: str, citations: Sequence[Citation], *, quoted: bool) -> str:

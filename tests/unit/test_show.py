@@ -1,0 +1,92 @@
+"""What the page shows, step by step, for every kind of event."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, cast
+
+from index.errors import IndexMissingError
+from qa.chain import AnswerChain
+from qa.records import (
+    Answer,
+    Citation,
+    CitationFound,
+    Event,
+    Passage,
+    PassagesFound,
+    Question,
+    Refusal,
+    RefusalReason,
+    Restarted,
+    Source,
+    TextDelta,
+)
+from ui.chat import show
+from ui.render import answer_markdown, plain_text
+
+SOURCE = Source("a" * 16, "Мост", date(2024, 3, 5), "Вестник", None, "ru")
+PASSAGE = Passage(SOURCE, 0, 12, "Мост закрыли.", 0.9)
+CITATION = Citation(1, SOURCE, "Мост закрыли.", 0, 13, 0.9)
+QUOTED = Answer("Мост закрыли. [1]", "ru", "extractive", (CITATION,), notice="Модель молчит.")
+
+
+class Told:
+    """A chain that tells prepared events and records what it was asked."""
+
+    def __init__(self, *events: Event | Exception) -> None:
+        self.events = events
+        self.asked: list[Question] = []
+
+    def stream(self, question: Question) -> Iterator[Event]:
+        self.asked.append(question)
+        for event in self.events:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+def shown(told: Told, history: list[dict[str, Any]] | None = None) -> list[tuple[str, str]]:
+    return list(show(cast("AnswerChain", told), "Что закрыли?", history or []))
+
+
+def test_answer_grows_and_ends_with_its_cards() -> None:
+    plain = Answer("Мост закрыли. [1]", "ru", "generative", (CITATION,))
+    steps = shown(
+        Told(PassagesFound((PASSAGE,)), TextDelta("Мост закрыли."), CitationFound(CITATION), TextDelta(" [1]"), plain)
+    )
+    assert "1" in steps[0][0]
+    assert [plain_text(text) for text, _ in steps[1:]] == ["Мост закрыли.", "Мост закрыли. [1]", "Мост закрыли. [1]"]
+    assert steps[-1][1].count("otvet-card") == 1
+
+
+def test_text_of_a_model_that_failed_is_void() -> None:
+    steps = shown(
+        Told(PassagesFound((PASSAGE,)), TextDelta("Выдумка"), Restarted(), TextDelta("Мост закрыли."), QUOTED)
+    )
+    assert "Выдумка" in steps[1][0]
+    assert all("Выдумка" not in text for text, _ in steps[2:])
+    assert plain_text(steps[-1][0]) == "*Модель молчит.*\n\nМост закрыли. [1]"
+
+
+def test_refusal_names_the_nearest() -> None:
+    refusal = Refusal(RefusalReason.NOT_RELEVANT, "Ответа нет.", "ru", (SOURCE,))
+    text, cards = shown(Told(PassagesFound((PASSAGE,)), refusal))[-1]
+    assert plain_text(text) == "Ответа нет."
+    assert "Мост" in cards
+
+
+def test_error_is_shown_in_its_words() -> None:
+    text, cards = shown(Told(IndexMissingError("nothing is indexed yet; run: otvet index")))[-1]
+    assert plain_text(text) == "nothing is indexed yet; run: otvet index"
+    assert cards == ""
+
+
+def test_history_reaches_the_chain_as_plain_text() -> None:
+    told = Told(QUOTED)
+    markdown = answer_markdown("Мост *закрыли*. [1]\nНа ремонт.", [CITATION], quoted=True)
+    history = [
+        {"role": "user", "content": [{"type": "text", "text": "Что нового?"}]},
+        {"role": "assistant", "content": markdown},
+    ]
+    shown(told, history)
+    [question] = told.asked
+    assert [turn.content for turn in question.history] == ["Что нового?", "Мост *закрыли*. [1]\nНа ремонт."]
