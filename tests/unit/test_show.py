@@ -24,7 +24,7 @@ from ui.chat import show
 from ui.render import answer_markdown, plain_text
 
 SOURCE = Source("a" * 16, "Мост", date(2024, 3, 5), "Вестник", None, "ru")
-PASSAGE = Passage(SOURCE, 0, 12, "Мост закрыли.", 0.9)
+PASSAGE = Passage(SOURCE, 0, 13, "Мост закрыли.", 0.9)
 CITATION = Citation(1, SOURCE, "Мост закрыли.", 0, 13, 0.9)
 QUOTED = Answer("Мост закрыли. [1]", "ru", "extractive", (CITATION,), notice="Модель молчит.")
 
