@@ -12,8 +12,7 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
-	@$(BIN)/otvet index || [ $$? -eq 3 ]
-	@$(BIN)/otvet serve
+	@$(BIN)/otvet serve --index
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest

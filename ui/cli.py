@@ -60,14 +60,7 @@ def index(
     Exit code 4: another build is running.
     """
     settings = load_settings()
-    from index.embedding import load_embedding_model
-    from index.rebuild import build_index
-
-    with _progress() as progress:
-        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
-        report = build_index(paths or [settings.corpus], settings=settings, model=model, progress=progress)
-    _print_report(report)
-    if report.skipped:
+    if _build(paths or [settings.corpus], settings).skipped:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -105,10 +98,13 @@ def ask(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: OTVET_HOST, 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: OTVET_PORT, 7860.")] = None,
+    index_first: Annotated[bool, typer.Option("--index", help="Index OTVET_CORPUS first.")] = False,
 ) -> None:
     """Serve the page and the endpoint; POST /answer, the rest under /docs. Ctrl+C stops."""
     settings = load_settings(host=host, port=port)
     listener = _listen(settings)
+    if index_first:
+        _build([settings.corpus], settings)
     from qa.engine import open_engine
 
     with _progress() as progress:
@@ -170,6 +166,18 @@ def main() -> None:
     except OtvetError as exc:
         err.print(f"[red]error:[/red] {escape(str(exc))}", soft_wrap=True)
         sys.exit(exc.exit_code)
+
+
+def _build(paths: list[Path], settings: Settings) -> "RebuildReport":
+    """Build the index and print the report."""
+    from index.embedding import load_embedding_model
+    from index.rebuild import build_index
+
+    with _progress() as progress:
+        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
+        report = build_index(paths, settings=settings, model=model, progress=progress)
+    _print_report(report)
+    return report
 
 
 @contextmanager
