@@ -28,7 +28,7 @@ class EmbeddingModel(Protocol):
 
     Attributes:
         name: what the manifest calls it.
-        checksum: changes whenever the vectors of the same text could change.
+        checksum: changes with the weights, the prompts and the length limit.
         max_tokens: the most tokens of a document, special tokens and prompt included, that are read.
 
     Every method may be called from several threads at once and returns its rows in the order of its texts.
@@ -120,7 +120,7 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
 
 
 def _checksum(model: "SentenceTransformer") -> str:
-    """sha256 over all weights, the prompts and the length limit: what decides the vectors of a text."""
+    """sha256 over all weights, the prompts and the length limit. A change of the tokenizer alone is not seen."""
     digest = hashlib.sha256(json.dumps([model.prompts, model.max_seq_length], sort_keys=True).encode())
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())

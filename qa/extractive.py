@@ -3,6 +3,8 @@
 Decision: a quote is the best sentence with its neighbours, up to 400 characters, because news names a thing in one
 sentence and tells of it in the next. Measured on the questions of qa/gate.py (Russian / English over Russian): the
 first quote holds the known answer for 0.704 / 0.654 of them as one sentence, for 0.820 / 0.763 with neighbours.
+A script measured this with the dense leg alone and before the rules on paragraphs and questions below were added; the
+lengths and margins here were chosen on those questions and on the sample articles, nothing was held out.
 """
 
 from collections.abc import Sequence
