@@ -10,6 +10,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from index.errors import IndexDamagedError
+from index.filtering import ArticleColumns
 from index.records import Article, Filters
 
 SCHEMA = """
@@ -99,11 +100,13 @@ class ArticleStore:
         order = "order by published_at is null, published_at desc, position limit ? offset ?"
         return self._select(f"{where} {order}", [*values, limit, offset])
 
-    def ids(self, filters: Filters) -> list[str]:
-        """Ids of the articles that pass the filters."""
-        where, values = _where(filters)
+    def columns(self) -> ArticleColumns:
+        """What filters ask for, of every article."""
         with self._lock:
-            return [row[0] for row in self._connection.execute(f"select article_id from articles {where}", values)]
+            rows = self._connection.execute(
+                "select article_id, published_at, publisher, language from articles order by position"
+            )
+            return ArticleColumns(rows)
 
     def count(self, filters: Filters) -> int:
         """How many articles pass the filters."""
@@ -139,10 +142,14 @@ def _where(filters: Filters) -> tuple[str, list[str]]:
         ("published_at >= ?", _iso(filters.published_from)),
         ("published_at <= ?", _iso(filters.published_to)),
         ("publisher = ?", filters.publisher),
+        ("language = ?", filters.language),
     ):
         if value is not None:
             conditions.append(condition)
             values.append(value)
+    if filters.article_ids is not None:
+        conditions.append(f"article_id in ({', '.join('?' * len(filters.article_ids))})")
+        values.extend(filters.article_ids)
     return (f"where {' and '.join(conditions)}" if conditions else ""), values
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerFast
 
 BUNDLED_MODEL = "multilingual-e5-small"
-FOLDER = f"{BUNDLED_MODEL}-q4-1"  # the last number is raised when what is written out changes
+FOLDER = f"{BUNDLED_MODEL}-q4-2"  # the last number is raised when what is written out changes
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 MAX_TOKENS = 512
 PROMPTS = {"query": "query: ", "document": "passage: "}

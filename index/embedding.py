@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from index.bundled import BUNDLED_MODEL, bundled_model_path
 from index.errors import ModelError
 from index.records import Progress
+from index.sentences import Span
+from index.text import WORD
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -21,6 +24,22 @@ Vectors = npt.NDArray[np.float32]
 """float32, (n, dim), each row of unit length."""
 
 BATCH = 32
+ENCODE: dict[str, Any] = {"batch_size": BATCH, "normalize_embeddings": True, "show_progress_bar": False}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """A text as the model sees it: as a whole, and each of its words in this context.
+
+    Attributes:
+        vector: of the whole text, (dim,), unit length.
+        words: where the words are in the text, in order; a model that cannot tell has none.
+        word_vectors: (len(words), width of the model), the mean of the model's last states over a word; of any length.
+    """
+
+    vector: npt.NDArray[np.float32]
+    words: tuple[Span, ...]
+    word_vectors: npt.NDArray[np.float32]
 
 
 class EmbeddingModel(Protocol):
@@ -28,7 +47,7 @@ class EmbeddingModel(Protocol):
 
     Attributes:
         name: what the manifest calls it.
-        checksum: changes with the weights, the prompts and the length limit.
+        checksum: changes with the weights, the tokenizer, the prompts and the length limit.
         max_tokens: the most tokens of a document, special tokens and prompt included, that are read.
 
     Every method may be called from several threads at once and returns its rows in the order of its texts.
@@ -43,8 +62,12 @@ class EmbeddingModel(Protocol):
         """Vectors of passages, (n, dim); (0, dim) for no texts."""
         ...
 
-    def encode_query(self, text: str) -> npt.NDArray[np.float32]:
-        """The vector of a query, (dim,)."""
+    def encode_sentences(self, texts: Sequence[str]) -> list[Encoding]:
+        """Passages with their words."""
+        ...
+
+    def encode_query(self, text: str) -> Encoding:
+        """A query with its words."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -61,18 +84,25 @@ class SentenceTransformerModel:
         self.max_tokens = int(model.max_seq_length or 512)
         self._model = model
         self._document_prompt = model.prompts.get("document") or ""
+        self._query_prompt = model.prompts.get("query") or ""
         self.checksum = _checksum(model)
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """See `EmbeddingModel`."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
-        return self._encode(self._model.encode_document, list(texts))
+        vectors = self._model.encode_document(list(texts), convert_to_numpy=True, **ENCODE)
+        return np.ascontiguousarray(vectors, dtype=np.float32)
 
-    def encode_query(self, text: str) -> npt.NDArray[np.float32]:
+    def encode_sentences(self, texts: Sequence[str]) -> list[Encoding]:
         """See `EmbeddingModel`."""
-        vector: npt.NDArray[np.float32] = self._encode(self._model.encode_query, [text])[0]
-        return vector
+        outputs: Any = self._model.encode_document(list(texts), output_value=None, **ENCODE) if texts else []
+        return self._encodings(texts, self._document_prompt, outputs)
+
+    def encode_query(self, text: str) -> Encoding:
+        """See `EmbeddingModel`."""
+        outputs: Any = self._model.encode_query([text], output_value=None, **ENCODE)
+        return self._encodings([text], self._query_prompt, outputs)[0]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """See `EmbeddingModel`."""
@@ -82,11 +112,40 @@ class SentenceTransformerModel:
         ids = self._model.tokenizer(prompted, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
         return [len(row) for row in ids]
 
-    def _encode(self, encode: Callable[..., Vectors], texts: list[str]) -> Vectors:
-        vectors = encode(
-            texts, batch_size=BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+    def _encodings(self, texts: Sequence[str], prompt: str, outputs: Sequence[dict[str, Any]]) -> list[Encoding]:
+        places = self._token_spans([prompt + text for text in texts])
+        return [
+            _encoding(text, spans, output, len(prompt))
+            for text, spans, output in zip(texts, places, outputs, strict=True)
+        ]
+
+    def _token_spans(self, prompted: list[str]) -> list[npt.NDArray[np.int64]]:
+        """Where each token is, (n_tokens, 2); no tokens where the tokenizer cannot tell."""
+        tokenizer = self._model.tokenizer
+        if not prompted or not getattr(tokenizer, "is_fast", False):
+            return [np.empty((0, 2), np.int64) for _ in prompted]
+        found = tokenizer(prompted, return_offsets_mapping=True, truncation=True, max_length=self.max_tokens)
+        return [np.array(spans, np.int64).reshape(-1, 2) for spans in found["offset_mapping"]]
+
+
+def _encoding(text: str, tokens: npt.NDArray[np.int64], output: dict[str, Any], shift: int) -> Encoding:
+    """Words out of tokens: a word's vector is the mean over the tokens that share a character with it."""
+    vector = output["sentence_embedding"].float().numpy()
+    vector = vector / max(float(np.linalg.norm(vector)), 1e-12)  # some models do not, and are not told to here
+    states = output["token_embeddings"].float().numpy()[: len(tokens)]
+    words, vectors = [], []
+    first = 0
+    for match in WORD.finditer(text) if len(states) == len(tokens) else ():
+        start, end = match.start() + shift, match.end() + shift
+        while first < len(tokens) and tokens[first, 1] <= start:
+            first += 1
+        last = first
+        while last < len(tokens) and start < tokens[last, 1] and tokens[last, 0] < end:  # the last token has (0, 0)
+            last += 1
+        if last > first:
+            words.append(Span(*match.span()))
+            vectors.append(states[first:last].mean(axis=0))
+    return Encoding(vector, tuple(words), np.array(vectors, np.float32).reshape(len(words), states.shape[1]))
 
 
 def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | None = None) -> SentenceTransformerModel:
@@ -105,8 +164,12 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
     bundled = name == BUNDLED_MODEL
     path = str(bundled_model_path(cache_dir, progress=progress)) if bundled else name
     from sentence_transformers import SentenceTransformer
+    from threadpoolctl import threadpool_limits
     from transformers.utils import logging
 
+    # NumPy's BLAS threads spin for a while after each product and take the cores from torch's: a search of 36 ms took
+    # 113 ms on two cores.
+    threadpool_limits(limits=1, user_api="blas")
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
@@ -120,9 +183,11 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
 
 
 def _checksum(model: "SentenceTransformer") -> str:
-    """sha256 over all weights, the prompts and the length limit. A change of the tokenizer alone is not seen."""
+    """sha256 over all weights, the tokenizer, the prompts and the length limit."""
     digest = hashlib.sha256(json.dumps([model.prompts, model.max_seq_length], sort_keys=True).encode())
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(memoryview(tensor.detach().cpu().contiguous().float().numpy()).cast("B"))
+    if tokenizer := getattr(model.tokenizer, "backend_tokenizer", None):
+        digest.update(tokenizer.to_str().encode())
     return digest.hexdigest()

@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from index.articles import ArticleRef, ArticleStore, ArticleWriter
 from index.chunking import chunk_article
-from index.embedding import EmbeddingModel
+from index.embedding import EmbeddingModel, Vectors
 from index.errors import CorpusError, IndexStateError
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
     LEXICAL_DIR,
+    VECTORS_DIR,
+    WORDS_DIR,
     Manifest,
     current_generation,
     index_root,
@@ -28,14 +32,18 @@ from index.generations import (
 )
 from index.lexical import LexicalWriter
 from index.readers import read_corpus
-from index.records import Progress, Skipped
+from index.records import Article, Chunk, Progress, Skipped
+from index.sentences import Span, split_sentences
 from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
 from index.store import ChunkStore
+from index.vectors import ChunkPlace, VectorWriter
+from index.words import WordWriter
 
 log = logging.getLogger(__name__)
 
 ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and stored together; bounds the memory
+SENTENCES_AT_ONCE = 512  # the vectors of their words take 30 kB a sentence
 N_REASONS = 5
 
 
@@ -158,27 +166,60 @@ def _is_same(serving: _Serving, reading: _Reading, settings: IndexSettings, mode
 
 def _embed(building: Path, settings: IndexSettings, model: EmbeddingModel, tell: Progress) -> int:
     """Chunk, embed and store every article that was read; returns the number of chunks."""
-    max_tokens = min(settings.chunk_max_tokens, model.max_tokens)
-    done = n_chunks = 0
-    lexical = LexicalWriter()
     with (
         closing(ArticleStore(building / ARTICLES_FILE)) as articles,
         closing(ChunkStore(building / CHUNKS_DIR, create=True)) as store,
+        VectorWriter(building / VECTORS_DIR) as vectors,
     ):
+        embedding = _Embedding(model, store, vectors, max_tokens=min(settings.chunk_max_tokens, model.max_tokens))
         remaining = articles.all()
         while batch := list(islice(remaining, ARTICLES_AT_ONCE)):
-            chunks = [
-                chunk
-                for article in batch
-                for chunk in chunk_article(article, count_tokens=model.count_tokens, max_tokens=max_tokens)
-            ]
-            vectors = model.encode_documents([chunk.text for chunk in chunks])
-            store.add(chunks, vectors, first_row=n_chunks, articles={article.article_id: article for article in batch})
-            lexical.add(chunks)
-            done, n_chunks = done + len(batch), n_chunks + len(chunks)
-            tell("embed", done, articles.n_articles)
-    lexical.save(building / LEXICAL_DIR)
-    return n_chunks
+            embedding.add(batch)
+            tell("embed", embedding.n_articles, articles.n_articles)
+    embedding.lexical.save(building / LEXICAL_DIR)
+    embedding.words.save(building / WORDS_DIR, model)
+    return embedding.n_chunks
+
+
+class _Embedding:
+    """Takes articles, batch after batch, to all that is stored of them."""
+
+    def __init__(self, model: EmbeddingModel, store: ChunkStore, vectors: VectorWriter, *, max_tokens: int) -> None:
+        self._model, self._store, self._vectors, self._max_tokens = model, store, vectors, max_tokens
+        self.lexical, self.words = LexicalWriter(), WordWriter()
+        self.n_articles = self.n_chunks = 0
+
+    def add(self, articles: Sequence[Article]) -> None:
+        chunks = [
+            (position, chunk)
+            for position, article in enumerate(articles, self.n_articles)
+            for chunk in self._cut(article)
+        ]
+        texts = [chunk.text for _, chunk in chunks]
+        vectors = self._model.encode_documents(texts)
+        self._store.add(vectors, first_row=self.n_chunks)
+        self.lexical.add(texts)
+        spans = [split_sentences(text) for text in texts]
+        sentences = [text[start:end] for text, own in zip(texts, spans, strict=True) for start, end in own]
+        left = self._encode(sentences)
+        for (position, chunk), vector, own in zip(chunks, vectors, spans, strict=True):
+            here, left = left[: len(own)], left[len(own) :]
+            shifted = [Span(chunk.start + start, chunk.start + end) for start, end in own]
+            self._vectors.add(ChunkPlace(position, chunk.start, chunk.end), vector, shifted, here)
+        self.n_articles, self.n_chunks = self.n_articles + len(articles), self.n_chunks + len(chunks)
+
+    def _cut(self, article: Article) -> list[Chunk]:
+        return chunk_article(article, count_tokens=self._model.count_tokens, max_tokens=self._max_tokens)
+
+    def _encode(self, sentences: Sequence[str]) -> Vectors:
+        """Vectors of sentences, (len(sentences), dim); their words are taken in."""
+        vectors = np.empty((len(sentences), self._model.dim), np.float32)
+        for at in range(0, len(sentences), SENTENCES_AT_ONCE):
+            texts = sentences[at : at + SENTENCES_AT_ONCE]
+            encodings = self._model.encode_sentences(texts)
+            self.words.add(texts, encodings)
+            vectors[at : at + len(texts)] = [encoding.vector for encoding in encodings]
+        return vectors
 
 
 def _report(

@@ -58,30 +58,52 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Legs:
+    """What each leg of the search says of a chunk.
+
+    Attributes:
+        cosine: of the query with the chunk, in [-1, 1].
+        sentence: the highest one with one of its sentences, in [-1, 1].
+        share: of the query's words by weight that the chunk holds, in [0, 1).
+    """
+
+    cosine: float
+    sentence: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that was found, and the article it belongs to.
 
     Attributes:
         rank: from 1.
         score: in [0, 1], higher is better.
+        legs: what the score was made from; None where a search has no such legs.
+        repeats: chunks that tell this one's words again, best first; each has this rank.
     """
 
     rank: int
     score: float
     chunk: Chunk
     article: Article
+    legs: Legs | None = None
+    repeats: tuple["Hit", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What articles a search may look at. `None` means any; dates include both ends.
 
-    An article without a date passes no date filter.
+    An article without a date passes no date filter. `language` is an ISO 639-1 code. No article passes an empty
+    `article_ids`; ids that do not exist are no error.
     """
 
     published_from: date | None = None
     published_to: date | None = None
     publisher: str | None = None
+    language: str | None = None
+    article_ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.published_from and self.published_to and self.published_from > self.published_to:

@@ -1,32 +1,28 @@
-"""From a query to ranked hits: a dense leg and a keyword leg, fused.
+"""From a query to ranked hits: meaning and words, fused.
 
-Decision: the fused score is the chunk's cosine plus `LEXICAL_WEIGHT` times the share of the query's weight that the
-keyword leg finds in the chunk (index/lexical.py). Reciprocal ranks or z-scores count the keyword leg for much even
-where it has nothing to say, which ruins English questions over Russian articles; a share near 0 leaves them alone.
-Measured on 2026-11-22 on 120 Russian paragraphs of XQuAD, 612 questions, recall@1 / MRR by weight:
-
-    weight     0               0.1             0.2             0.3
-    Russian    0.904 / 0.942   0.933 / 0.962   0.935 / 0.963   0.941 / 0.966
-    English    0.840 / 0.904   0.846 / 0.909   0.845 / 0.908   0.846 / 0.909
-
-These come from a script over whole paragraphs, not from `otvet evaluate`, and the weight was chosen on the questions
-it is shown for; no question was held out. 0.2 is taken: beyond it little is gained, and questions of that collection
-share more words with their paragraphs than those of real readers do.
+Decision: both legs name candidates, and every candidate is then judged by all: the chunk's cosine, its best sentence's,
+and the share of the query's words that it holds (index/fusion.py). Ranks and z-scores of the legs are not used, as they
+count the keyword leg for much even where it has nothing to say, which ruins English questions over Russian articles.
 """
 
 from typing import Protocol
 
 import numpy as np
 
+from index.clock import Clock
 from index.embedding import EmbeddingModel, Vectors
 from index.errors import IndexDamagedError
+from index.expansion import expand
+from index.fusion import evidence, scores
 from index.lexical import Scores
-from index.records import Chunk, Filters, Hit
+from index.records import Article, Chunk, Filters, Hit, Legs
+from index.repeats import NEARLY, Shingles, is_repeat, shingles
 from index.serving import Generation, Index
-from index.store import ChunkMatch
+from index.text import question_language
+from index.vectors import Mask, Rows
 
-LEXICAL_WEIGHT = 0.2
-MIN_CANDIDATES = 30  # of each leg
+MIN_CANDIDATES = 50  # of each leg
+MORE = 4  # times as many, where repeats leave too few
 
 
 class Search(Protocol):
@@ -35,14 +31,15 @@ class Search(Protocol):
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """At most `k` hits among the articles that pass `filters`, best first, ranked from 1.
 
-        Scores are in [0, 1], higher is better; ties are broken by article id and offset, so that the same query gives
-        the same list. Fewer than `k` where there are not so many; none is no error.
+        Scores are in [0, 1], higher is better; among equal ones the newer article comes first, then the one with the
+        lower id and offset, so that the same query gives the same list. A chunk that repeats the words of a better one
+        is among the `repeats` of that hit. Fewer than `k` where there are not so many; none is no error.
         """
         ...
 
 
 class HybridSearch:
-    """Search by meaning and by words. The score is described at the top of this file; it is cut at 1."""
+    """Search by meaning and by words. What a score means is told in index/fusion.py."""
 
     def __init__(self, index: Index, model: EmbeddingModel) -> None:
         self._index = index
@@ -50,44 +47,100 @@ class HybridSearch:
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """See `Search`."""
-        vector = self._model.encode_query(query)
+        return self.timed_search(query, k=k, filters=filters, clock=Clock())
+
+    def timed_search(self, query: str, *, k: int, filters: Filters, clock: Clock) -> list[Hit]:
+        """Like `search`; `clock` is told of the stages "embed", "words", "candidates" and "judge"."""
+        encoding = self._model.encode_query(query)
+        clock.lap("embed")
         with self._index.lease() as generation:
-            return _hits(generation, _ranked(generation, query, vector, k, filters)[:k])
+            shares = generation.lexical.shares(
+                expand(query, encoding, words=generation.words, lexical=generation.lexical)
+            )
+            clock.lap("words")
+            mask = None if filters == Filters() else generation.mask(filters)
+            n = max(k, MIN_CANDIDATES)
+            while True:
+                rows = _candidates(generation, encoding.vector, shares, n, mask)
+                clock.lap("candidates")
+                hits = _hits(generation, query, encoding.vector, rows, shares, k)
+                clock.lap("judge")
+                if len(hits) == k or n >= len(generation.vectors):
+                    return hits
+                n *= MORE
 
 
-def _ranked(generation: Generation, query: str, vector: Vectors, k: int, filters: Filters) -> list[ChunkMatch]:
-    """The candidates of both legs with their fused scores, best first."""
-    n_candidates = max(k, MIN_CANDIDATES)
-    shares = generation.lexical.scores(query)
-    dense = generation.chunks.query(vector, k=n_candidates, filters=filters)
-    rows = _best_rows(generation, shares, n_candidates, filters) - {match.row for match in dense}
-    lexical = generation.chunks.cosines(vector, generation.lexical.ids_of(sorted(rows)))
-    fused = [
-        match._replace(score=min(1.0, match.score + LEXICAL_WEIGHT * float(shares[match.row])))
-        for match in (*dense, *lexical)
-    ]
-    return sorted(fused, key=lambda match: (-match.score, match.article_id, match.start))
+def _candidates(generation: Generation, vector: Vectors, shares: Scores, n: int, mask: Mask | None) -> Rows:
+    """Rows of the `n` chunks that are best by meaning and of the `n` that are best by words."""
+    if mask is None:
+        dense = generation.chunks.nearest(vector, k=n)
+    else:
+        dense = generation.vectors.nearest(vector, k=n, mask=mask)
+        shares = np.where(mask, shares, 0)
+    lexical = np.argpartition(shares, -n)[-n:] if n < len(shares) else np.arange(len(shares))
+    return np.union1d(dense, lexical[shares[lexical] > 0])
 
 
-def _best_rows(generation: Generation, shares: Scores, n: int, filters: Filters) -> set[int]:
-    """Rows of the `n` chunks with the highest shares above 0, among those that pass the filters."""
-    if filters != Filters():
-        shares = np.where(generation.lexical.rows_of(generation.articles.ids(filters)), shares, 0)
-    best = np.argpartition(shares, -n)[-n:] if n < len(shares) else np.arange(len(shares))
-    return {int(row) for row in best if shares[row] > 0}
+def _hits(generation: Generation, query: str, vector: Vectors, rows: Rows, shares: Scores, k: int) -> list[Hit]:
+    """The best of the candidates, in order, each with those that repeat it."""
+    cosines, sentences = generation.vectors.cosines(vector, rows), generation.vectors.best_sentences(vector, rows)
+    positions = generation.vectors.articles[rows]
+    same_language = np.equal(generation.columns.languages[positions], question_language(query)).astype(np.bool_)
+    judged = scores(evidence(cosines, sentences, shares[rows]), same_language=same_language)
+    ids, days = [generation.columns.article_ids[one] for one in positions], generation.columns.days[positions]
+    order = sorted(range(len(rows)), key=lambda at: (-judged[at], -days[at], ids[at], rows[at]))
+    passages = _Passages(generation, rows[order])
 
+    def hit(at: int, rank: int, repeats: tuple[Hit, ...] = ()) -> Hit:
+        best = order[at]
+        legs = Legs(float(cosines[best]), float(sentences[best]), float(shares[rows[best]]))
+        return Hit(rank, float(judged[best]), passages.chunk(at), passages.article(at), legs, repeats)
 
-def _hits(generation: Generation, matches: list[ChunkMatch]) -> list[Hit]:
-    ids = list(dict.fromkeys(match.article_id for match in matches))
-    articles = {article.article_id: article for article in generation.articles.get_many(ids)}
-    if len(articles) < len(ids):
-        lost = sorted(set(ids) - set(articles))
-        raise IndexDamagedError(f"chunks of the articles {lost} have no article in {generation.name}; run: otvet index")
     return [
-        Hit(rank, match.score, _chunk(match, articles[match.article_id].text), articles[match.article_id])
-        for rank, match in enumerate(matches, start=1)
+        hit(first, rank, tuple(hit(at, rank) for at in repeats))
+        for rank, (first, *repeats) in enumerate(passages.groups(k), start=1)
     ]
 
 
-def _chunk(match: ChunkMatch, text: str) -> Chunk:
-    return Chunk(match.article_id, match.start, match.end, text[match.start : match.end])
+class _Passages:
+    """Candidates in their order, read when they are needed."""
+
+    def __init__(self, generation: Generation, rows: Rows) -> None:
+        self._generation = generation
+        self._rows = rows.tolist()
+        vectors = generation.vectors.vectors(rows)
+        self._alike = vectors @ vectors.T >= NEARLY
+        self._articles: dict[str, Article] = {}
+        self._shingles: dict[int, Shingles] = {}
+
+    def groups(self, k: int) -> list[list[int]]:
+        """The first `k` candidates that repeat no earlier one, each followed by those that repeat it."""
+        groups: list[list[int]] = []
+        for at in range(len(self._rows)):
+            group = next((one for one in groups if self._is_repeat(one[0], at)), None)
+            if group is not None:
+                group.append(at)
+            elif len(groups) < k:
+                groups.append([at])
+        return groups
+
+    def _is_repeat(self, one: int, other: int) -> bool:
+        return bool(self._alike[one, other]) and is_repeat(self._shingles_of(one), self._shingles_of(other))
+
+    def _shingles_of(self, at: int) -> Shingles:
+        if at not in self._shingles:
+            self._shingles[at] = shingles(self.chunk(at).text)
+        return self._shingles[at]
+
+    def chunk(self, at: int) -> Chunk:
+        place, article = self._generation.vectors.place(self._rows[at]), self.article(at)
+        return Chunk(article.article_id, place.start, place.end, article.text[place.start : place.end])
+
+    def article(self, at: int) -> Article:
+        article_id = self._generation.columns.article_ids[self._generation.vectors.place(self._rows[at]).article]
+        if article_id not in self._articles:
+            article = self._generation.articles.get(article_id)
+            if article is None:
+                raise IndexDamagedError(f"article {article_id!r} is lost in {self._generation.name}; run: otvet index")
+            self._articles[article_id] = article
+        return self._articles[article_id]

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from index.articles import ArticleStore
-from index.embedding import EmbeddingModel
+from index.embedding import EmbeddingModel, Vectors
 from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
+from index.filtering import ArticleColumns
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
     LEXICAL_DIR,
+    VECTORS_DIR,
+    WORDS_DIR,
     Manifest,
     current_generation,
     index_root,
@@ -21,9 +26,12 @@ from index.generations import (
     require_generation,
 )
 from index.lexical import LexicalIndex
-from index.records import Article
+from index.records import Article, Filters
+from index.sentences import Span
 from index.settings import IndexSettings
 from index.store import ChunkStore
+from index.vectors import Mask, VectorIndex
+from index.words import WordIndex
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +43,11 @@ class Generation:
     name: str
     manifest: Manifest
     articles: ArticleStore
+    columns: ArticleColumns
     chunks: ChunkStore
     lexical: LexicalIndex
+    vectors: VectorIndex
+    words: WordIndex
     n_users: int = field(default=0)
 
     @classmethod
@@ -49,21 +60,34 @@ class Generation:
         manifest = read_manifest(path)
         articles = ArticleStore(path / ARTICLES_FILE)
         try:
-            lexical = LexicalIndex(path / LEXICAL_DIR)
+            lexical, words = LexicalIndex(path / LEXICAL_DIR), WordIndex(path / WORDS_DIR)
+            vectors = VectorIndex(path / VECTORS_DIR, dim=manifest.dim)
             chunks = ChunkStore(path / CHUNKS_DIR)
         except IndexDamagedError:
             articles.close()
             raise
-        generation = cls(path.name, manifest, articles, chunks, lexical)
-        found = (articles.n_articles, chunks.count(), len(lexical.chunk_ids))
-        promised = (manifest.n_articles, manifest.n_chunks, manifest.n_chunks)
+        generation = cls(path.name, manifest, articles, articles.columns(), chunks, lexical, vectors, words)
+        found = (articles.n_articles, chunks.count(), len(lexical), len(vectors))
+        promised = (manifest.n_articles, *[manifest.n_chunks] * 3)
         if found != promised:
             generation.close()
             raise IndexDamagedError(
-                f"{str(path)!r} holds {found} articles, chunks and keyword rows, its manifest says {promised}; "
-                "run: otvet index"
+                f"{str(path)!r} holds {found} articles, chunks, keyword rows and vectors, its manifest says {promised};"
+                " run: otvet index"
             )
         return generation
+
+    def mask(self, filters: Filters) -> Mask:
+        """Whether the article of each chunk passes the filters, (n_chunks,)."""
+        return self.columns.mask(filters)[self.vectors.articles]
+
+    def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
+        """The sentences of an article's chunks that lie between two of its characters, and their vectors."""
+        position = self.columns.position(article_id)
+        rows = self.vectors.rows_in(position, start, end) if position is not None else []
+        found = [self.vectors.sentences(row) for row in rows]
+        vectors = [vectors for _, vectors in found] or [np.empty((0, self.manifest.dim), np.float32)]
+        return [span for spans, _ in found for span in spans], np.concatenate(vectors)
 
     def close(self) -> None:
         """Release the files."""
@@ -110,6 +134,11 @@ class Index:
         """The article of that id in the serving generation, or None."""
         with self.lease() as generation:
             return generation.articles.get(article_id)
+
+    def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
+        """See `Generation.sentences`; none where the serving generation has no such article."""
+        with self.lease() as generation:
+            return generation.sentences(article_id, start, end)
 
     def close(self) -> None:
         """Release the files. No lease may be open."""

@@ -24,6 +24,11 @@ class IndexSettings(BaseModel):
     embedding_model: str = Field(
         default=BUNDLED_MODEL, min_length=1, description="Any name or folder that sentence-transformers loads."
     )
+    reranker: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Any CrossEncoder that sentence-transformers loads; looks again at the best 20 hits.",
+    )
     # `otvet evaluate`, 2026-11-22, 120 Russian paragraphs of XQuAD, recall@1 for Russian / English questions:
     # 160 tokens 0.941 / 0.820, 256 0.933 / 0.828, 384 0.936 / 0.843, 500 0.935 / 0.845.
     chunk_max_tokens: int = Field(

@@ -6,6 +6,8 @@ lead to it, the last of which holds the same response. Compose it like any other
 
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, cast
 
 from langchain_core.callbacks import CallbackManagerForChainRun
@@ -13,13 +15,16 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 
+from index.clock import Clock
 from index.errors import ChatModelError, QuestionError
 from index.records import Article
+from index.text import question_language
 from qa.citations import Citations
-from qa.clock import Clock
+from qa.dates import Period, named_period
 from qa.drafts import Answerer, Evidence, NoAnswer
 from qa.gate import refusal_reason
-from qa.language import MODEL_FAILED, REFUSALS, question_language
+from qa.language import MODEL_FAILED, REFUSALS, WIDENED
+from qa.passages import passages_of
 from qa.records import (
     Answer,
     AnswerMode,
@@ -33,13 +38,32 @@ from qa.records import (
     Response,
     Restarted,
 )
-from qa.retriever import passage_of
 from qa.sentences import SentenceRanker
 
 log = logging.getLogger(__name__)
 
 N_RANKED = 3  # passages whose sentences are ranked
 N_NEAREST = 3  # articles that a refusal names
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found for a question.
+
+    Attributes:
+        period: the days of publication that the search kept to because the question names them.
+        given_up: such days, when what was published then did not answer and all days were searched.
+    """
+
+    passages: tuple[Passage, ...]
+    period: Period | None
+    given_up: Period | None = None
+
+    def notice(self, question: Question) -> str | None:
+        """What a reader must know of the search."""
+        if self.given_up is None:
+            return None
+        return WIDENED[question_language(question.text)].format(words=self.given_up.words)
 
 
 class AnswerChain(Runnable[Question | str, Event]):
@@ -51,6 +75,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         find_article: the stored article of an id; every quote is compared with it.
         extractive: answers by quoting; also when the other one fails.
         generative: answers by a language model, None where there is none.
+        today: tells the day that "yesterday" and «в октябре» in a question count from.
     """
 
     def __init__(
@@ -61,12 +86,14 @@ class AnswerChain(Runnable[Question | str, Event]):
         find_article: Callable[[str], Article | None],
         extractive: Answerer,
         generative: Answerer | None = None,
+        today: Callable[[], date] = date.today,
     ) -> None:
         self._retriever = retriever
         self._ranker = ranker
         self._find_article = find_article
         self._extractive = extractive
         self._generative = generative
+        self._today = today
 
     def invoke(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Response:
         """The response to a question.
@@ -109,20 +136,32 @@ class AnswerChain(Runnable[Question | str, Event]):
         question = Question(asked) if isinstance(asked, str) else asked
         answerer = self._answerer_for(question)
         clock = Clock()
-        passages = self._retrieve(question, config)
+        found = self._find(question, config)
         clock.lap("retrieve")
-        yield PassagesFound(passages)
-        evidence = Evidence(passages, self._ranker.for_query(question.text, passages[:N_RANKED]))
-        reason = refusal_reason(question.text, evidence.sentences)
-        clock.lap("gate")
+        yield PassagesFound(found.passages)
+        evidence = Evidence(found.passages, self._ranker.for_query(question.text, found.passages[:N_RANKED]))
+        clock.lap("rank")
+        reason = refusal_reason(found.passages)
         if reason is not None:
-            yield _refusal(reason, question, passages, clock)
+            yield _refusal(reason, question, found, clock)
             return
-        yield from self._answer(question, evidence, answerer, clock, config)
+        yield from self._answer(question, found, evidence, answerer, clock, config)
 
-    def _retrieve(self, question: Question, config: RunnableConfig) -> tuple[Passage, ...]:
-        options: dict[str, Any] = {"k": question.k, "filters": question.filters}
-        return tuple(passage_of(document) for document in self._retriever.invoke(question.text, config, **options))
+    def _find(self, question: Question, config: RunnableConfig) -> Found:
+        """Passages of the time that the question names; of all times where those cannot answer it."""
+        limited = question.filters.published_from or question.filters.published_to
+        period = None if limited or not question.use_dates else named_period(question.text, today=self._today())
+        passages = self._retrieve(question, period, config)
+        if period is None or refusal_reason(passages) is None:
+            return Found(passages, period)
+        return Found(self._retrieve(question, None, config), None, given_up=period)
+
+    def _retrieve(self, question: Question, period: Period | None, config: RunnableConfig) -> tuple[Passage, ...]:
+        filters = question.filters
+        if period is not None:
+            filters = replace(filters, published_from=period.first, published_to=period.last)
+        options: dict[str, Any] = {"k": question.k, "filters": filters}
+        return passages_of(self._retriever.invoke(question.text, config, **options), self._find_article)
 
     def _answerer_for(self, question: Question) -> Answerer:
         if question.mode == "extractive" or (question.mode == "auto" and self._generative is None):
@@ -135,37 +174,43 @@ class AnswerChain(Runnable[Question | str, Event]):
         return self._generative
 
     def _answer(
-        self, question: Question, evidence: Evidence, answerer: Answerer, clock: Clock, config: RunnableConfig
+        self,
+        question: Question,
+        found: Found,
+        evidence: Evidence,
+        answerer: Answerer,
+        clock: Clock,
+        config: RunnableConfig,
     ) -> Iterator[Event]:
         """The answer of `answerer`, or where a language model fails, quotes."""
-        notice = None
         try:
-            response = yield from self._verified(question, evidence, answerer, clock, config)
+            response = yield from self._verified(question, found, evidence, answerer, clock, config)
         except ChatModelError as exc:
             log.warning("answering by quotes: %s", exc)
             clock.lap(answerer.mode)
             response = None
         if response is None and answerer is not self._extractive:
             yield Restarted()
-            notice = MODEL_FAILED[question_language(question.text)]
-            response = yield from self._verified(question, evidence, self._extractive, clock, config, notice)
-        yield response or _refusal(RefusalReason.NOT_RELEVANT, question, evidence.passages, clock)
+            failed = MODEL_FAILED[question_language(question.text)]
+            response = yield from self._verified(question, found, evidence, self._extractive, clock, config, failed)
+        yield response or _refusal(RefusalReason.NOT_RELEVANT, question, found, clock)
 
     def _verified(
         self,
         question: Question,
+        found: Found,
         evidence: Evidence,
         answerer: Answerer,
         clock: Clock,
         config: RunnableConfig,
-        notice: str | None = None,
+        failed: str | None = None,
     ) -> Generator[Event, None, Response | None]:
         """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
         citations = Citations(self._find_article)
         for item in answerer.draft(question, evidence, config):
             if isinstance(item, NoAnswer):
                 clock.lap(answerer.mode)
-                return _refusal(RefusalReason.NOT_STATED, question, evidence.passages, clock)
+                return _refusal(RefusalReason.NOT_STATED, question, found, clock)
             yield from citations.events(item)
         clock.lap(answerer.mode)
         if not citations.found:
@@ -175,7 +220,9 @@ class AnswerChain(Runnable[Question | str, Event]):
             language=_text_language(question, answerer.mode, citations.found),
             mode=answerer.mode,
             citations=citations.found,
-            notice=notice,
+            notice=" ".join(filter(None, (failed, found.notice(question)))) or None,
+            period=found.period,
+            disagreements=citations.disagreements,
             timings_ms=clock.timings_ms(),
         )
 
@@ -185,13 +232,14 @@ def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Cit
     return citations[0].source.language if mode == "extractive" else question_language(question.text)
 
 
-def _refusal(reason: RefusalReason, question: Question, passages: Sequence[Passage], clock: Clock) -> Refusal:
+def _refusal(reason: RefusalReason, question: Question, found: Found, clock: Clock) -> Refusal:
     language = question_language(question.text)
-    nearest = list(dict.fromkeys(passage.source for passage in passages))
+    nearest = list(dict.fromkeys(passage.source for passage in found.passages))
     return Refusal(
         reason=reason,
         text=REFUSALS[reason, language],
         language=language,
         nearest=tuple(nearest[:N_NEAREST]),
+        period=found.period,
         timings_ms=clock.timings_ms(),
     )

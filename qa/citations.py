@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from index.records import Article
-from qa.drafts import Claim, Quote
-from qa.records import Citation, CitationFound, Event, TextDelta
+from qa.drafts import Claim, Difference, Quote
+from qa.records import Citation, CitationFound, Disagreement, Event, TextDelta
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +88,12 @@ class Citations:
 
     Attributes:
         text: all that `events` gave out so far.
+        disagreements: between citations, so far.
     """
 
     def __init__(self, find_article: FindArticle) -> None:
         self.text = ""
+        self.disagreements: tuple[Disagreement, ...] = ()
         self._find_article = find_article
         self._found: dict[tuple[str, int, int], Citation] = {}
 
@@ -114,6 +116,14 @@ class Citations:
         if text := text if self.text else text.lstrip():
             self.text += text
             yield TextDelta(text)
+        if claim.difference is not None:
+            self._differ(claim.difference)
+
+    def _differ(self, difference: Difference) -> None:
+        first, second = (self._cite(quote) for quote in difference.quotes)
+        if first is not None and second is not None:
+            found = Disagreement((first.marker, second.marker), difference.words)
+            self.disagreements = (*self.disagreements, found)
 
     def _cite(self, quote: Quote) -> Citation | None:
         source = quote.passage.source

@@ -40,11 +40,24 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Two quotes of one thing that differ in a number or a date; `words` says what each states, word for word."""
+
+    quotes: tuple[Quote, Quote]
+    words: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A piece of text, and the quotes that it rests on. Pieces of text without any may be of any size."""
+    """A piece of text, and the quotes that it rests on. Pieces of text without any may be of any size.
+
+    Attributes:
+        difference: how this claim's quote differs from one before it.
+    """
 
     text: str
     quotes: tuple[Quote, ...] = ()
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from langchain_core.language_models import BaseChatModel
 
 from index.embedding import EmbeddingModel, load_embedding_model
 from index.records import Progress
+from index.reranking import RerankedSearch, Reranker, load_reranker
 from index.search import HybridSearch, Search
 from index.serving import Index
 from index.settings import IndexSettings
 from qa.chain import AnswerChain
 from qa.chat_models import make_chat_model
+from qa.corroboration import Corroborator
 from qa.extractive import ExtractiveAnswerer
 from qa.generative import GenerativeAnswerer
 from qa.retriever import OtvetRetriever
@@ -37,20 +39,29 @@ def open_engine(
         IndexStateError: nothing is indexed, or it was indexed with other settings. The message names the command.
     """
     model = load_embedding_model(index_settings.embedding_model, cache_dir=index_settings.cache_dir, progress=progress)
-    return make_engine(Index(index_settings, model), model, answer_settings, make_chat_model(answer_settings))
+    reranker = load_reranker(index_settings.reranker) if index_settings.reranker else None
+    index = Index(index_settings, model)
+    return make_engine(index, model, answer_settings, make_chat_model(answer_settings), reranker)
 
 
 def make_engine(
-    index: Index, model: EmbeddingModel, settings: AnswerSettings, chat_model: BaseChatModel | None = None
+    index: Index,
+    model: EmbeddingModel,
+    settings: AnswerSettings,
+    chat_model: BaseChatModel | None = None,
+    reranker: Reranker | None = None,
 ) -> Engine:
-    """Compose the chain over an open index, with any LangChain chat model or none."""
-    search = HybridSearch(index, model)
-    ranker = SentenceRanker(model)
+    """Compose the chain over an open index, with any LangChain chat model or none, and a reranker or none."""
+    search: Search = HybridSearch(index, model)
+    if reranker is not None:
+        search = RerankedSearch(search, reranker)
+    ranker = SentenceRanker(model, index.sentences)
+    corroborator = Corroborator(ranker)
     chain = AnswerChain(
         retriever=OtvetRetriever(search=search, k=settings.k),
         ranker=ranker,
         find_article=index.article,
-        extractive=ExtractiveAnswerer(),
-        generative=GenerativeAnswerer(chat_model, ranker) if chat_model is not None else None,
+        extractive=ExtractiveAnswerer(corroborator),
+        generative=GenerativeAnswerer(chat_model, ranker, corroborator) if chat_model is not None else None,
     )
     return Engine(index, search, chain)

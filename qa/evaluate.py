@@ -7,19 +7,21 @@ ids, in another language; so cross-lingual search is measured too.
 import json
 import random
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from index.clock import Clock
 from index.embedding import EmbeddingModel
 from index.errors import QuestionError
 from index.rebuild import build_index
-from index.records import Filters, Progress
-from index.search import HybridSearch, Search
+from index.records import Filters, Hit, Progress
+from index.reranking import Reranker, load_reranker, rerank
+from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 from qa.metrics import Estimate, bootstrap, first_rank, ndcg_at, recall_at, reciprocal_rank
@@ -45,10 +47,15 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Paragraphs, and questions that each one of them answers."""
+    """Paragraphs, and questions that each one of them answers.
+
+    Attributes:
+        articles: number of the article that each paragraph is from.
+    """
 
     paragraphs: tuple[str, ...]
     questions: tuple[AskedQuestion, ...]
+    articles: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,8 @@ class Evaluation:
 
     Attributes:
         measures: mean and interval by name.
-        p50_ms: median time of a search, in milliseconds.
-        p95_ms: 95th percentile of it.
+        reranker: its name, None without one.
+        times_ms: median and 95th percentile of the milliseconds of each stage of the search and of their "total".
     """
 
     day: str
@@ -68,8 +75,8 @@ class Evaluation:
     n_paragraphs: int
     n_questions: int
     measures: dict[str, Estimate]
-    p50_ms: float
-    p95_ms: float
+    reranker: str | None
+    times_ms: dict[str, tuple[float, float]]
 
 
 def load_collection(
@@ -86,10 +93,10 @@ def load_collection(
     Raises:
         QuestionError: a file is not there or not in SQuAD format, or the two share no question.
     """
-    paragraphs, asked = _read_squad(passages)
+    paragraphs, asked, articles = _read_squad(passages)
     if questions is not None:
         places = {question.question_id: question.paragraph for question in asked}
-        _, others = _read_squad(questions)
+        _, others, _ = _read_squad(questions)
         asked = [
             AskedQuestion(other.question_id, other.text, places[other.question_id])
             for other in others
@@ -99,23 +106,26 @@ def load_collection(
         raise QuestionError(f"{str(passages)!r} and {str(questions)!r} share no question id; give parallel files")
     if sample is not None and sample < len(asked):
         asked = random.Random(seed).sample(asked, sample)
-    return Collection(tuple(paragraphs), tuple(asked))
+    return Collection(tuple(paragraphs), tuple(asked), tuple(articles))
 
 
-def _read_squad(path: Path) -> tuple[list[str], list[AskedQuestion]]:
+def _read_squad(path: Path) -> tuple[list[str], list[AskedQuestion], list[int]]:
+    """Paragraphs, questions, and the number of each paragraph's article."""
     paragraphs: list[str] = []
     questions: list[AskedQuestion] = []
+    articles: list[int] = []
     try:
-        for article in json.loads(path.read_text("utf-8"))["data"]:
+        for number, article in enumerate(json.loads(path.read_text("utf-8"))["data"]):
             for paragraph in article["paragraphs"]:
                 for asked in paragraph["qas"]:
                     questions.append(AskedQuestion(str(asked["id"]), str(asked["question"]), len(paragraphs)))
                 paragraphs.append(str(paragraph["context"]))
+                articles.append(number)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise QuestionError(
             f"cannot read {str(path)!r} as SQuAD ({exc!r}); it is JSON: data, paragraphs, context, qas, id, question"
         ) from exc
-    return paragraphs, questions
+    return paragraphs, questions, articles
 
 
 def evaluate(
@@ -135,16 +145,10 @@ def evaluate(
         names: what the report calls the passages and the questions.
         progress: told (stage, done, total); stages "read", "embed", "ask".
     """
-    with tempfile.TemporaryDirectory(prefix="otvet-evaluate-") as scratch:
-        places = _index(collection, Path(scratch), model, settings, progress)
-        own = settings.model_copy(update={"data_dir": Path(scratch)})
-        index = Index(own, model)
-        try:
-            ranks, times_ms = _ask_all(collection, HybridSearch(index, model), places, progress)
-        finally:
-            index.close()
-    measures = {name: bootstrap([measure(rank) for rank in ranks]) for name, measure in MEASURES.items()}
-    p50_ms, p95_ms = np.percentile(times_ms, [50, 95])
+    reranker = load_reranker(settings.reranker) if settings.reranker else None
+    with throw_away_index(collection, model=model, settings=settings, progress=progress) as (index, places):
+        asking = _Asking(HybridSearch(index, model), reranker, places)
+        ranks, times = asking.ask_all(collection, progress)
     return Evaluation(
         day=date.today().isoformat(),
         passages=names[0],
@@ -152,55 +156,80 @@ def evaluate(
         embedding_model=model.name,
         n_paragraphs=len(collection.paragraphs),
         n_questions=len(collection.questions),
-        measures=measures,
-        p50_ms=round(float(p50_ms), 1),
-        p95_ms=round(float(p95_ms), 1),
+        measures={name: bootstrap([measure(rank) for rank in ranks]) for name, measure in MEASURES.items()},
+        reranker=settings.reranker,
+        times_ms={stage: _percentiles([one[stage] for one in times]) for stage in times[0]},
     )
 
 
-def _index(
-    collection: Collection, scratch: Path, model: EmbeddingModel, settings: IndexSettings, progress: Progress | None
-) -> dict[str, int]:
-    """Build the index; returns the number of each paragraph by the source of its article."""
-    table = scratch / "paragraphs.jsonl"
-    rows = (json.dumps({"text": text}, ensure_ascii=False) for text in collection.paragraphs)
-    table.write_text("\n".join(rows), "utf-8")
-    own = settings.model_copy(update={"data_dir": scratch})
-    build_index([table], settings=own, model=model, progress=progress)
-    return {f"{table.name}:{number}": number - 1 for number in range(1, len(collection.paragraphs) + 1)}
+@contextmanager
+def throw_away_index(
+    collection: Collection, *, model: EmbeddingModel, settings: IndexSettings, progress: Progress | None = None
+) -> Iterator[tuple[Index, dict[str, int]]]:
+    """An index of one article a paragraph, and the number of each paragraph by the source of its article."""
+    with tempfile.TemporaryDirectory(prefix="otvet-evaluate-") as scratch:
+        table = Path(scratch) / "paragraphs.jsonl"
+        rows = (json.dumps({"text": text}, ensure_ascii=False) for text in collection.paragraphs)
+        table.write_text("\n".join(rows), "utf-8")
+        own = settings.model_copy(update={"data_dir": Path(scratch)})
+        build_index([table], settings=own, model=model, progress=progress)
+        places = {f"{table.name}:{number}": number - 1 for number in range(1, len(collection.paragraphs) + 1)}
+        with closing(Index(own, model)) as index:
+            yield index, places
 
 
-def _ask_all(
-    collection: Collection, search: Search, places: Mapping[str, int], progress: Progress | None
-) -> tuple[list[int | None], list[float]]:
-    """Rank of the right paragraph and milliseconds of the search, for each question; chunks count for their article."""
-    tell = progress or (lambda stage, done, total: None)
-    ranks: list[int | None] = []
-    times_ms: list[float] = []
-    search.search(collection.questions[0].text, k=K, filters=Filters())  # warms the model up; not measured
-    for n_asked, question in enumerate(collection.questions, start=1):
-        started = time.perf_counter()
-        hits = search.search(question.text, k=3 * K, filters=Filters())
-        times_ms.append(1000 * (time.perf_counter() - started))
-        found = list(dict.fromkeys(places[hit.article.source] for hit in hits))[:K]
-        ranks.append(first_rank([str(place) for place in found], str(question.paragraph)))
-        tell("ask", n_asked, len(collection.questions))
-    return ranks, times_ms
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    search: HybridSearch
+    reranker: Reranker | None
+    places: Mapping[str, int]
+
+    def ask_all(
+        self, collection: Collection, progress: Progress | None
+    ) -> tuple[list[int | None], list[dict[str, float]]]:
+        """Rank of the right paragraph and milliseconds by stage, for each question; chunks count for their article."""
+        tell = progress or (lambda stage, done, total: None)
+        ranks: list[int | None] = []
+        times: list[dict[str, float]] = []
+        self._ask(collection.questions[0].text)  # warms the model up; not measured
+        for n_asked, question in enumerate(collection.questions, start=1):
+            hits, times_ms = self._ask(question.text)
+            found = list(dict.fromkeys(self.places[hit.article.source] for hit in hits))[:K]
+            ranks.append(first_rank([str(place) for place in found], str(question.paragraph)))
+            times.append(times_ms)
+            tell("ask", n_asked, len(collection.questions))
+        return ranks, times
+
+    def _ask(self, question: str) -> tuple[list[Hit], dict[str, float]]:
+        clock = Clock()
+        hits = self.search.timed_search(question, k=3 * K, filters=Filters(), clock=clock)
+        if self.reranker is not None:
+            hits = rerank(hits, question, self.reranker)
+            clock.lap("rerank")
+        return hits, clock.timings_ms()
+
+
+def _percentiles(times_ms: Sequence[float]) -> tuple[float, float]:
+    p50_ms, p95_ms = np.percentile(times_ms, [50, 95])
+    return round(float(p50_ms), 1), round(float(p95_ms), 1)
 
 
 def as_markdown(evaluation: Evaluation) -> str:
     """The report as a Markdown table, with what was measured on which day above it."""
+    reranker = f", reranker {evaluation.reranker}" if evaluation.reranker else ""
     head = (
         f"{evaluation.n_questions} questions ({evaluation.questions}) over {evaluation.n_paragraphs} paragraphs "
-        f"({evaluation.passages}), {evaluation.embedding_model}, {evaluation.day}\n\n"
+        f"({evaluation.passages}), {evaluation.embedding_model}{reranker}, {evaluation.day}\n\n"
         "| measure | mean | 95 % interval |\n|---|---|---|\n"
     )
     rows = [
         f"| {name} | {value.mean:.3f} | {value.low:.3f} to {value.high:.3f} |"
         for name, value in evaluation.measures.items()
     ]
-    times = f"| search, p50 / p95 | {evaluation.p50_ms:.0f} / {evaluation.p95_ms:.0f} ms | |"
-    return head + "\n".join([*rows, times]) + "\n"
+    times = [
+        f"| {stage}, p50 / p95 | {p50:.1f} / {p95:.1f} ms | |" for stage, (p50, p95) in evaluation.times_ms.items()
+    ]
+    return head + "\n".join([*rows, *times]) + "\n"
 
 
 def save(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:

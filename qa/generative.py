@@ -7,10 +7,11 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from index.text import question_language
 from qa.chat_models import stream_text
 from qa.citations import split_markers
+from qa.corroboration import Corroborator
 from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
-from qa.language import question_language
 from qa.prompts import ANSWER_PROMPT, LANGUAGE_NAMES, NO_ANSWER, number_passages
 from qa.records import AnswerMode, Passage, Question
 from qa.sentences import SentenceRanker
@@ -26,9 +27,10 @@ class GenerativeAnswerer:
 
     mode: AnswerMode = "generative"
 
-    def __init__(self, model: BaseChatModel, ranker: SentenceRanker) -> None:
+    def __init__(self, model: BaseChatModel, ranker: SentenceRanker, corroborator: Corroborator) -> None:
         self._model = model
         self._ranker = ranker
+        self._corroborator = corroborator
 
     def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
         """See `Answerer`."""
@@ -47,7 +49,15 @@ class GenerativeAnswerer:
                 if any(map(str.isalnum, unmarked)):  # else the marker belongs to the same claim as the one before it
                     claim, unmarked = unmarked, ""
                 numbers = [number for number in item if 1 <= number <= len(passages)]
-                yield Claim("", tuple(self._quote(claim, passages[number - 1]) for number in numbers))
+                quotes = [self._quote(claim, passages[number - 1]) for number in numbers]
+                yield from self._cited(quotes, passages)
+
+    def _cited(self, quotes: Sequence[Quote], passages: Sequence[Passage]) -> Iterator[Claim]:
+        """The quotes, and those of other articles that say the same or otherwise."""
+        found = [self._corroborator.corroborate(quote, passages) for quote in quotes]
+        yield Claim("", (*quotes, *(other for one in found for other in one.same)))
+        for difference in (one.difference for one in found if one.difference is not None):
+            yield Claim("", (difference.quotes[1],), difference)
 
     def _quote(self, claim: str, passage: Passage) -> Quote:
         sentence = self._ranker.for_claim(claim, passage)

@@ -1,11 +1,7 @@
-"""The language of a question, and the few sentences Otvet says of itself in it."""
+"""The few sentences Otvet says of itself, in the language of the question."""
 
-import re
-
-from qa.records import Language, RefusalReason
-
-WORD = re.compile(r"[^\W\d_]+")
-CYRILLIC = re.compile(r"[\u0400-\u04ff]")
+from index.text import Language
+from qa.records import RefusalReason
 
 REFUSALS: dict[tuple[RefusalReason, Language], str] = {
     (RefusalReason.NO_ARTICLES, "ru"): "Под заданные фильтры не подходит ни одна статья.",
@@ -20,12 +16,7 @@ MODEL_FAILED: dict[Language, str] = {
     "en": "The language model gave no answer with checked citations, so here are quotes.",
 }
 
-
-def question_language(text: str) -> Language:
-    """Russian when at least half of the words have Cyrillic letters, else English.
-
-    Words, not letters, are counted: "What is Ростех?" is an English question and «Что такое GPS?» a Russian one.
-    """
-    words = WORD.findall(text)
-    n_cyrillic = sum(CYRILLIC.search(word) is not None for word in words)
-    return "ru" if words and 2 * n_cyrillic >= len(words) else "en"
+WIDENED: dict[Language, str] = {
+    "ru": "В статьях за время, названное в вопросе («{words}»), ответа не нашлось, поэтому искали за все даты.",
+    "en": "No article of the time that the question names ({words}) answers it, so all dates were searched.",
+}

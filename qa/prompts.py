@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 
-from qa.records import Language, Passage
+from index.text import Language
+from qa.records import Passage
 
 NO_ANSWER = "NO_ANSWER"
 LANGUAGE_NAMES: dict[Language, str] = {"ru": "Russian", "en": "English"}

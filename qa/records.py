@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 from index.errors import QuestionError
 from index.records import Filters
+from index.text import Language
+from qa.dates import Period
 
 MAX_QUESTION_CHARS = 2_000
 MAX_K = 50
@@ -18,7 +20,6 @@ Mode = Literal["auto", "extractive", "generative"]
 """How to answer: "extractive" by quotes, "generative" by a language model, "auto" by the model where there is one."""
 
 AnswerMode = Literal["extractive", "generative"]
-Language = Literal["ru", "en"]
 
 
 class RefusalReason(StrEnum):
@@ -45,6 +46,7 @@ class Question:
         text: 1 to 2,000 characters that are not all white space; no half of a surrogate pair.
         history: the conversation before it, oldest first, at most 50 turns.
         k: how many chunks to retrieve, 1 to 50; None for the setting.
+        use_dates: whether a period named in the question limits the days of publication (qa/dates.py).
 
     Raises:
         QuestionError: a value is out of its bounds.
@@ -55,6 +57,7 @@ class Question:
     k: int | None = None
     mode: Mode = "auto"
     filters: Filters = field(default_factory=Filters)
+    use_dates: bool = True
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -87,13 +90,19 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A slice of an article as a reader or a model sees it: characters `start` to `end` of the article's text."""
+    """A slice of an article as a reader or a model sees it: characters `start` to `end` of the article's text.
+
+    Attributes:
+        score: how likely it answers, in [0, 1]; see index/fusion.py.
+        repeats: passages that tell it again in nearly the same words.
+    """
 
     source: Source
     start: int
     end: int
     text: str
     score: float
+    repeats: tuple["Passage", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +123,27 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two citations that tell of one thing and differ in a number or a date.
+
+    Attributes:
+        markers: of the two citations.
+        words: what each of them says, word for word.
+    """
+
+    markers: tuple[int, int]
+    words: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A text in which every "[n]" has its citation.
 
     Attributes:
         language: of the text; an extractive answer speaks the language of the article it quotes.
-        notice: why the mode is not the one that was asked for, for people; else None.
+        notice: what a reader should know of how it was found or written, for people; else None.
+        period: the days of publication that the question named and that the search kept to; None for all.
+        disagreements: where the articles that are cited differ.
         timings_ms: milliseconds by stage.
     """
 
@@ -128,6 +152,8 @@ class Answer:
     mode: AnswerMode
     citations: tuple[Citation, ...]
     notice: str | None = None
+    period: Period | None = None
+    disagreements: tuple[Disagreement, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -139,6 +165,7 @@ class Refusal:
     text: str
     language: Language
     nearest: tuple[Source, ...]
+    period: Period | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

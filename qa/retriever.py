@@ -1,7 +1,5 @@
 """The index as a LangChain retriever, to be composed into anybody's chain."""
 
-from datetime import date
-
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -9,14 +7,14 @@ from pydantic import ConfigDict, SkipValidation
 
 from index.records import Filters, Hit
 from index.search import Search
-from qa.records import Passage, Source
 
 
 class OtvetRetriever(BaseRetriever):
     """Documents are chunks, best first.
 
     `invoke(query, k=…, filters=…)` overrides the two fields for one call. Metadata of a document: article_id, title,
-    published_at ("YYYY-MM-DD" or None), publisher, url, language, start, end, score (in [0, 1], higher is better).
+    published_at ("YYYY-MM-DD" or None), publisher, url, language, start, end, score (in [0, 1], higher is better),
+    repeats (documents of other articles that tell the same in nearly the same words).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -37,20 +35,6 @@ class OtvetRetriever(BaseRetriever):
         return [_document(hit) for hit in hits]
 
 
-def passage_of(document: Document) -> Passage:
-    """The passage that a document of an `OtvetRetriever` stands for."""
-    metadata = document.metadata
-    source = Source(
-        article_id=metadata["article_id"],
-        title=metadata["title"],
-        published_at=date.fromisoformat(metadata["published_at"]) if metadata["published_at"] else None,
-        publisher=metadata["publisher"],
-        url=metadata["url"],
-        language=metadata["language"],
-    )
-    return Passage(source, metadata["start"], metadata["end"], document.page_content, metadata["score"])
-
-
 def _document(hit: Hit) -> Document:
     article, chunk = hit.article, hit.chunk
     metadata = {
@@ -63,5 +47,6 @@ def _document(hit: Hit) -> Document:
         "start": chunk.start,
         "end": chunk.end,
         "score": hit.score,
+        "repeats": [_document(repeat) for repeat in hit.repeats],
     }
     return Document(id=chunk.chunk_id, page_content=chunk.text, metadata=metadata)

@@ -14,8 +14,9 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from index.embedding import EmbeddingModel, Vectors
+from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.rebuild import build_index
+from index.sentences import Span
 from index.serving import Index
 from index.settings import IndexSettings
 
@@ -52,9 +53,17 @@ class HashedWordsModel:
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         self.n_documents += len(texts)
-        return np.array([self.encode_query(text) for text in texts], np.float32).reshape(len(texts), DIM)
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIM)
 
-    def encode_query(self, text: str) -> Vectors:
+    def encode_sentences(self, texts: Sequence[str]) -> list[Encoding]:
+        return [self.encode_query(text) for text in texts]
+
+    def encode_query(self, text: str) -> Encoding:
+        words = tuple(Span(*match.span()) for match in re.finditer(r"[^\W\d_]+", text))
+        states = [self._vector(text[start:end]) for start, end in words]
+        return Encoding(self._vector(text), words, np.array(states, np.float32).reshape(len(words), DIM))
+
+    def _vector(self, text: str) -> Vectors:
         vector = np.full(DIM, 1e-3, np.float32)
         for word in re.findall(r"\w+", text.lower()):
             vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % DIM] += 1

@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from index.errors import IndexStateError, OtvetError, QuestionError
+from index.text import Language
 from qa.engine import Engine
-from qa.records import Language
 from ui.render import article_page, missing_page
 from ui.schemas import (
     ArticleOut,

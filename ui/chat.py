@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from index.errors import OtvetError
+from index.text import question_language
 from qa.chain import AnswerChain
-from qa.language import question_language
 from qa.records import (
     MAX_QUESTION_CHARS,
     MAX_TURNS,
@@ -26,10 +26,10 @@ from ui.render import (
     CARDS_CSS,
     answer_cards,
     answer_markdown,
-    notice,
     plain_markdown,
     plain_text,
     refusal_cards,
+    remarks_markdown,
     status,
 )
 
@@ -41,12 +41,14 @@ I18N = gr.I18n(
         "subtitle": "Ask in Russian or English. Every answer quotes the articles; a click opens the place.",
         "placeholder": "Ask the articles…",
         "empty": "The sources of an answer appear here.",
+        "dates": "Dates in a question limit the search",
     },
     ru={
         "title": "# Ответ: по статьям, с цитатами",
         "subtitle": "Спросите по-русски или по-английски. Ответ – точные цитаты, щелчок открывает место в статье.",
         "placeholder": "Спросите у статей…",
         "empty": "Здесь появятся источники ответа.",
+        "dates": "Даты в вопросе ограничивают поиск",
     },
 )
 EXAMPLES = [
@@ -81,16 +83,19 @@ Shown = tuple[str, str]
 def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks:
     """The page over a chain. Mount it with `theme=THEME, css=PAGE_CSS, i18n=I18N`."""
 
-    def ask(message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
-        yield from show(chain, message, history)
+    def ask(message: str, history: list[dict[str, Any]], use_dates: bool) -> Iterator[Shown]:
+        yield from show(chain, message, history, use_dates=use_dates)
 
     page = gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True)
     with page:
         gr.Markdown(I18N("title"), elem_id="otvet-title")
         gr.Markdown(I18N("subtitle"))
         with gr.Row():
-            panel = gr.HTML(I18N("empty"), render=False, elem_id="otvet-sources")
-            with gr.Column(scale=3, min_width=320):
+            left = gr.Column(scale=3, min_width=320)
+            with gr.Column(scale=2, min_width=300):
+                use_dates = gr.Checkbox(value=True, label=I18N("dates"), elem_id="otvet-dates")
+                panel = gr.HTML(I18N("empty"), elem_id="otvet-sources")
+            with left:  # last, as it puts those inputs under itself that have no place yet
                 chat = gr.ChatInterface(
                     ask,
                     chatbot=gr.Chatbot(
@@ -109,25 +114,24 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
                         stop_btn=True,
                         elem_id="otvet-question",
                     ),
+                    additional_inputs=[use_dates],
                     additional_outputs=[panel],
                     examples=[[example] for example in EXAMPLES],
                     cache_examples=False,
                     concurrency_limit=max_concurrent_questions,
                     api_visibility="private",
                 )
-            with gr.Column(scale=2, min_width=300):
-                panel.render()
         chatbot = chat.chatbot
         gr.on([chatbot.clear, chatbot.undo], lambda: I18N("empty"), outputs=[panel], api_visibility="private")
     return page
 
 
-def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Iterator[Shown]:
+def show(chain: AnswerChain, message: str, history: list[dict[str, Any]], *, use_dates: bool = True) -> Iterator[Shown]:
     """What the page shows, step by step, while a question is answered."""
     language = question_language(message)
     text, citations = "", list[Citation]()
     try:
-        for event in chain.stream(Question(message, _turns(history))):
+        for event in chain.stream(Question(message, _turns(history), use_dates=use_dates)):
             match event:
                 case PassagesFound(passages):
                     yield status(passages, language), ""
@@ -140,9 +144,10 @@ def show(chain: AnswerChain, message: str, history: list[dict[str, Any]]) -> Ite
                     text, citations = "", []
                 case Answer():
                     markdown = answer_markdown(event.text, event.citations, quoted=event.mode == "extractive")
-                    yield notice(event) + markdown, answer_cards(event.citations, language)
+                    remarks = remarks_markdown(event, language)
+                    yield remarks + markdown, answer_cards(event.citations, language)
                 case Refusal():
-                    yield plain_markdown(event.text), refusal_cards(event)
+                    yield remarks_markdown(event, language) + plain_markdown(event.text), refusal_cards(event)
     except OtvetError as exc:
         log.error("the page could not answer: %s", exc)
         yield plain_markdown(str(exc)), ""

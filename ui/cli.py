@@ -18,8 +18,10 @@ from rich.progress import Progress as ProgressBar
 
 from index.errors import OtvetError, SettingsError
 from index.records import Filters, Progress
+from index.text import question_language
 from qa.records import MAX_K, Answer, Mode, Question, Response
 from ui.offline import go_offline
+from ui.render import remarks
 from ui.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -77,21 +79,28 @@ def ask(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of publication.")
     ] = None,
     publisher: Annotated[str | None, typer.Option(help="Exact name of the publisher.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the articles, for example ru.")] = None,
+    article_ids: Annotated[list[str] | None, typer.Option("--article", help="Only this article; repeatable.")] = None,
+    ignore_dates: Annotated[bool, typer.Option(help="Search all dates, whatever the question names.")] = False,
 ) -> None:
     """Ask a question; get an answer with exact quotes, or the word that the articles have none.
 
     Example: otvet ask "Что Мадуро просил у Ирана?" --from 2025-10-01 --json
     """
     filters = Filters(
-        published_from.date() if published_from else None, published_to.date() if published_to else None, publisher
+        published_from.date() if published_from else None,
+        published_to.date() if published_to else None,
+        publisher,
+        language,
+        tuple(article_ids) if article_ids else None,
     )
-    asked = Question(question, k=k, mode=mode, filters=filters)
+    asked = Question(question, k=k, mode=mode, filters=filters, use_dates=not ignore_dates)
     settings = load_settings()
     from qa.engine import open_engine
 
     with _progress() as progress:
         response = open_engine(settings, settings, progress=progress).chain.invoke(asked)
-    _print_json(response) if as_json else _print_response(response)
+    _print_json(response) if as_json else _print_response(response, question)
 
 
 @app.command()
@@ -239,11 +248,11 @@ def _print_json(response: Response) -> None:
     sys.stdout.write(json.dumps(response_out(response).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n")
 
 
-def _print_response(response: Response) -> None:
+def _print_response(response: Response, question: str) -> None:
     out.print(escape(response.text), highlight=False)
+    for remark in remarks(response, question_language(question)):
+        out.print(f"[dim]{escape(remark)}[/dim]")
     if isinstance(response, Answer):
-        if response.notice:
-            out.print(f"[dim]{escape(response.notice)}[/dim]")
         lines = [(f"[{citation.marker}]", citation.source) for citation in response.citations]
     else:
         lines = [("-", source) for source in response.nearest]

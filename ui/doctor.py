@@ -32,6 +32,8 @@ def check_all(progress: Progress | None = None) -> Iterator[Check]:
     yield Check("settings", True, f"corpus {str(settings.corpus)!r}, embedding model {settings.embedding_model!r}")
     yield from _check_directories(settings)
     yield _check_chat_model(settings)
+    if settings.reranker is not None:
+        yield _check_reranker(settings.reranker)
     yield from _check_index(settings, progress)
 
 
@@ -56,6 +58,16 @@ def _check_chat_model(settings: Settings) -> Check:
         mend = "start the model's server or correct OTVET_CHAT_BASE_URL"
         return Check("chat model", False, f"{settings.chat_base_url!r} cannot be reached ({exc}); {mend}")
     return Check("chat model", True, f"{settings.chat_model!r} at {settings.chat_base_url!r}")
+
+
+def _check_reranker(name: str) -> Check:
+    from index.reranking import load_reranker
+
+    try:
+        load_reranker(name)
+    except OtvetError as exc:
+        return Check("reranker", False, str(exc))
+    return Check("reranker", True, repr(name))
 
 
 def _check_index(settings: Settings, progress: Progress | None) -> Iterator[Check]:

@@ -7,7 +7,8 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode, urlsplit
 
 from index.records import Article
-from qa.records import Answer, Citation, Language, Passage, Refusal, Source
+from index.text import Language
+from qa.records import Answer, Citation, Passage, Refusal, Response, Source
 
 MEANT_FOR_MARKDOWN = re.compile(r"[!-/:-@\[-`{-~]|(?<![^\r\n])[ \t]")
 MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -18,6 +19,12 @@ WORDS: dict[str, dict[Language, str]] = {
     "sources": {"ru": "Источники", "en": "Sources"},
     "nearest": {"ru": "Ближайшие статьи", "en": "Nearest articles"},
     "found": {"ru": "Найдено отрывков: {n}. Выбираю ответ…", "en": "{n} passages found. Choosing the answer…"},
+    "period": {
+        "ru": "Только статьи за {days} («{words}» в вопросе).",
+        "en": "Only articles of {days} (“{words}” in the question).",
+    },
+    "differ": {"ru": "Статьи расходятся: {sides}.", "en": "The articles differ: {sides}."},
+    "side": {"ru": "«{words}» [{n}]", "en": "“{words}” [{n}]"},
     "open": {"ru": "Открыть в статье", "en": "Open in the article"},
     "open_whole": {"ru": "Открыть статью", "en": "Open the article"},
     "original": {"ru": "Оригинал", "en": "Original"},
@@ -77,9 +84,25 @@ def status(passages: Sequence[Passage], language: Language) -> str:
     return f"*{plain_markdown(WORDS['found'][language].format(n=len(passages)))}*"
 
 
-def notice(answer: Answer) -> str:
-    """The reason why an answer is not of the mode that was asked for, as a line above it; empty without one."""
-    return f"*{plain_markdown(answer.notice)}*\n\n" if answer.notice else ""
+def remarks(response: Response, language: Language) -> list[str]:
+    """What a reader should know beside the text: how it was found, and where the cited articles differ.
+
+    Plain text, a line each, whatever white space the question and the articles have between their words.
+    """
+    found = [response.notice] if isinstance(response, Answer) and response.notice else []
+    if response.period is not None:
+        days = dict.fromkeys(str(day) if day else "…" for day in (response.period.first, response.period.last))
+        found.append(WORDS["period"][language].format(days=" – ".join(days), words=response.period.words))
+    for difference in response.disagreements if isinstance(response, Answer) else ():
+        sides = zip(difference.words, difference.markers, strict=True)
+        shown = (WORDS["side"][language].format(words=words, n=n) for words, n in sides)
+        found.append(WORDS["differ"][language].format(sides=", ".join(shown)))
+    return [" ".join(remark.split()) for remark in found]
+
+
+def remarks_markdown(response: Response, language: Language) -> str:
+    """The remarks as lines above a text; empty without any."""
+    return "".join(f"*{plain_markdown(remark)}*\n\n" for remark in remarks(response, language))
 
 
 def article_page(article: Article, *, start: int | None, end: int | None, language: Language) -> str:

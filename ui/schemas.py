@@ -1,6 +1,7 @@
 """What goes in and out over HTTP and `--json`: pydantic models of the values in qa/records.py."""
 
 import re
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from index.records import Article, Filters, Hit
+from qa.dates import Period
 from qa.records import (
     MAX_K,
     MAX_QUESTION_CHARS,
@@ -23,6 +25,7 @@ from qa.records import (
 )
 
 MAX_TURN_CHARS = 20_000
+MAX_IDS = 1_000
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -35,6 +38,7 @@ def _only_iso_text(value: object) -> object:
 
 Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=str | None)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MAX_K)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS)]
 
 
@@ -48,10 +52,17 @@ class FiltersIn(_In):
     published_from: Day = Field(default=None, description="First day, YYYY-MM-DD, included.", examples=["2025-10-01"])
     published_to: Day = Field(default=None, description="Last day, YYYY-MM-DD, included.", examples=["2025-10-31"])
     publisher: str | None = Field(default=None, max_length=500, description="Exact name of the publisher.")
+    language: str | None = Field(
+        default=None, max_length=20, description="ISO 639-1 code of the articles' language.", examples=["ru"]
+    )
+    article_ids: list[Id] | None = Field(
+        default=None, max_length=MAX_IDS, description="Only these articles; null for all."
+    )
 
     def filters(self) -> Filters:
         """As the index takes them."""
-        return Filters(self.published_from, self.published_to, self.publisher or None)
+        ids = tuple(self.article_ids) if self.article_ids is not None else None
+        return Filters(self.published_from, self.published_to, self.publisher or None, self.language or None, ids)
 
 
 class TurnIn(_In):
@@ -68,11 +79,14 @@ class QuestionIn(FiltersIn):
     history: list[TurnIn] = Field(default=[], max_length=MAX_TURNS, description="Oldest first.")
     k: Count | None = Field(default=None, description="Chunks to retrieve.")
     mode: Mode = Field(default="auto", description="By quotes, by the language model, or by the one that is there.")
+    use_dates: bool = Field(
+        default=True, description="Let a period that the question names limit the days of publication."
+    )
 
     def to_question(self) -> Question:
         """As the chain takes it."""
         history = tuple(Turn(turn.role, turn.content) for turn in self.history)
-        return Question(self.question, history, self.k, self.mode, self.filters())
+        return Question(self.question, history, self.k, self.mode, self.filters(), self.use_dates)
 
 
 class QueryIn(FiltersIn):
@@ -109,6 +123,21 @@ class CitationOut(SourceOut):
     score: float = Field(description="Of the passage, 0 to 1, higher is better.")
 
 
+class PeriodOut(BaseModel):
+    """Days of publication that the search kept to, because the question names them; null for no bound."""
+
+    published_from: date | None
+    published_to: date | None
+    words: str = Field(description="The words of the question that named them.")
+
+
+class DisagreementOut(BaseModel):
+    """Two citations that tell of one thing and differ in a number or a date."""
+
+    markers: tuple[int, int]
+    words: tuple[str, str] = Field(description="What each of them says, word for word.")
+
+
 class AnswerOut(BaseModel):
     """An answer; each [n] in its text has its citation."""
 
@@ -117,7 +146,9 @@ class AnswerOut(BaseModel):
     language: str
     mode: Literal["extractive", "generative"]
     citations: list[CitationOut]
-    notice: str | None = Field(description="Why the mode is not the one asked for.")
+    notice: str | None = Field(description="What a reader should know of how it was found or written.")
+    period: PeriodOut | None
+    disagreements: list[DisagreementOut]
     timings_ms: dict[str, float]
 
 
@@ -129,20 +160,36 @@ class RefusalOut(BaseModel):
     text: str
     language: str
     nearest: list[SourceOut]
+    period: PeriodOut | None
     timings_ms: dict[str, float]
 
 
 ResponseOut = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
 
 
-class HitOut(SourceOut):
-    """A chunk that was found."""
+class LegsOut(BaseModel):
+    """What each leg of the search says of a chunk."""
 
-    rank: int
-    score: float
+    cosine: float = Field(description="Of the query with the chunk, -1 to 1.")
+    sentence: float = Field(description="The highest one with a sentence of the chunk, -1 to 1.")
+    share: float = Field(description="Of the query's words, by weight, that the chunk holds, 0 to 1.")
+
+
+class RepeatOut(SourceOut):
+    """A chunk of another article that tells the same in nearly the same words."""
+
     text: str
     start: int
     end: int
+
+
+class HitOut(RepeatOut):
+    """A chunk that was found."""
+
+    rank: int
+    score: float = Field(description="How likely it answers, 0 to 1, higher is better.")
+    legs: LegsOut | None
+    repeats: list[RepeatOut]
 
 
 class HitsOut(BaseModel):
@@ -182,10 +229,14 @@ def response_out(response: Response) -> AnswerOut | RefusalOut:
 
 def hit_out(hit: Hit) -> HitOut:
     """A hit as `/search` gives it."""
+    legs = LegsOut(**asdict(hit.legs)) if hit.legs else None
+    repeats = [RepeatOut(**_place_fields(repeat)) for repeat in hit.repeats]
+    return HitOut(**_place_fields(hit), rank=hit.rank, score=hit.score, legs=legs, repeats=repeats)
+
+
+def _place_fields(hit: Hit) -> dict[str, Any]:
     chunk = hit.chunk
-    return HitOut(
-        **_source_fields(hit.article), rank=hit.rank, score=hit.score, text=chunk.text, start=chunk.start, end=chunk.end
-    )
+    return {**_source_fields(hit.article), "text": chunk.text, "start": chunk.start, "end": chunk.end}
 
 
 def article_head(article: Article) -> ArticleHead:
@@ -205,6 +256,8 @@ def _answer_out(answer: Answer) -> AnswerOut:
         mode=answer.mode,
         citations=[_citation_out(citation) for citation in answer.citations],
         notice=answer.notice,
+        period=_period_out(answer.period),
+        disagreements=[DisagreementOut(**asdict(found)) for found in answer.disagreements],
         timings_ms=answer.timings_ms,
     )
 
@@ -215,8 +268,13 @@ def _refusal_out(refusal: Refusal) -> RefusalOut:
         text=refusal.text,
         language=refusal.language,
         nearest=[SourceOut(**_source_fields(source)) for source in refusal.nearest],
+        period=_period_out(refusal.period),
         timings_ms=refusal.timings_ms,
     )
+
+
+def _period_out(period: Period | None) -> PeriodOut | None:
+    return PeriodOut(published_from=period.first, published_to=period.last, words=period.words) if period else None
 
 
 def _citation_out(citation: Citation) -> CitationOut:

@@ -28,8 +28,11 @@ OpenPage = Callable[..., Page]
 Serve = Callable[[Engine], AbstractContextManager[str]]
 Shoot = Callable[[Page, str], None]
 
-# Gradio's queue sets an option that the newest pandas warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")
+# Gradio's queue sets an option, and gives an argument, that the newest pandas warns of.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
+]
 
 # Generous, because machines that run tests are slow and busy.
 expect.set_options(timeout=30_000)
@@ -43,6 +46,26 @@ def evil_engine(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransfo
     (folder / "evil.jsonl").write_text(json.dumps(row))
     settings = IndexSettings(data_dir=folder / "data")
     build_index([folder / "evil.jsonl"], settings=settings, model=model)
+    index = Index(settings, model)
+    yield make_engine(index, model, AnswerSettings())
+    index.close()
+
+
+REPAIRED = "Какой паром починили у дальнего причала в октябре 2025 года?"
+REPAIRS = {
+    "2025-10-08": "У дальнего причала за неделю починили паром «Чайка», сообщили мастера.",
+    "2025-12-03": "В октябре 2025 года у дальнего причала починили паром «Буревестник», пишет Заречная газета.",
+}
+
+
+@pytest.fixture(scope="module")
+def months_engine(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[Engine]:
+    """An engine over two articles, of which the better one was published long after the day that it tells of."""
+    folder = tmp_path_factory.mktemp("months")
+    rows = [{"title": day, "text": text, "published_at": day, "language": "ru"} for day, text in REPAIRS.items()]
+    (folder / "months.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    settings = IndexSettings(data_dir=folder / "data")
+    build_index([folder / "months.jsonl"], settings=settings, model=model)
     index = Index(settings, model)
     yield make_engine(index, model, AnswerSettings())
     index.close()
@@ -96,14 +119,14 @@ def test_an_answer_with_its_cards_and_the_article_behind(
     expect(page.locator("#otvet-sources h2")).to_have_text("Источники")
     shoot(page, f"answer-{name}")
     card = cards.first
-    expect(card.locator(".otvet-title")).to_contain_text("Ирана")
+    expect(card.locator(".otvet-title")).to_contain_text("Иран")
     expect(card.locator(".otvet-details")).to_have_text("2025-10-31")
     quote = card.locator(".otvet-quote").inner_text()
     assert quote in answer.inner_text()
     article = open_by(page, card.click)
     assert article.locator("mark").inner_text() == quote
     assert in_view(article, "mark")
-    expect(article.locator("h1")).to_contain_text("Ирана")
+    expect(article.locator("h1")).to_contain_text("Иран")
     shoot(article, f"article-{name}")
     second = open_by(page, markers.last.click)
     assert second.locator("mark").inner_text() == cards.last.locator(".otvet-quote").inner_text()
@@ -249,6 +272,35 @@ def test_a_card_is_reached_and_opened_by_keyboard(open_page: OpenPage, sample_ur
     shoot(page, "card-with-focus")
     article = open_by(page, lambda: page.keyboard.press("Enter"))
     assert article.locator("mark").inner_text() == page.locator(".otvet-quote").first.inner_text()
+
+
+def test_the_box_for_dates_is_switched_by_keyboard_and_changes_what_is_found(
+    open_page: OpenPage, serve: Serve, months_engine: Engine, shoot: Shoot
+) -> None:
+    with serve(months_engine) as url:
+        page = open_page(url, locale="ru-RU")
+        box = page.get_by_role("checkbox", name="Даты в вопросе ограничивают поиск")
+        expect(box).to_be_checked()
+        answer, details = page.get_by_test_id("bot").last, page.locator("a.otvet-card .otvet-details")
+        ask(page, REPAIRED)
+        expect(answer).to_contain_text("Только статьи за 2025-10-01 – 2025-11-02 («в октябре 2025 года» в вопросе).")
+        expect(details).to_have_text(["2025-10-08"])
+        shoot(page, "period")
+        page.locator("#otvet-question textarea").focus()
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.matches('#otvet-dates input')"):
+                break
+        else:
+            pytest.fail("the box did not get the focus")
+        page.keyboard.press("Space")
+        expect(box).not_to_be_checked()
+        ask(page, REPAIRED)
+        expect(page.get_by_test_id("bot")).to_have_count(2)
+        expect(answer).not_to_contain_text("Только статьи")
+        expect(details.first).to_have_text("2025-12-03")
+        shoot(page, "period-ignored")
+        page.context.close()
 
 
 def test_a_phone_scrolls_in_one_direction(open_page: OpenPage, sample_url: str, shoot: Shoot) -> None:

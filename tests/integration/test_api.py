@@ -57,8 +57,10 @@ def post_raw(client: TestClient, content: bytes | str, path: str = "/answer") ->
 
 def test_answer_has_every_field(client: TestClient) -> None:
     body = answered(client)
-    assert set(body) == {"kind", "text", "language", "mode", "citations", "notice", "timings_ms"}
+    more = {"notice", "period", "disagreements", "timings_ms"}
+    assert set(body) == {"kind", "text", "language", "mode", "citations"} | more
     assert (body["kind"], body["mode"], body["language"], body["notice"]) == ("answer", "extractive", "ru", None)
+    assert (body["period"], body["disagreements"]) == (None, [])
     assert body["timings_ms"]["total"] > 0
     assert [citation["marker"] for citation in body["citations"]] == list(range(1, len(body["citations"]) + 1))
     assert sorted(set(re.findall(r"\[(\d+)\]", body["text"]))) == [str(one["marker"]) for one in body["citations"]]
@@ -74,8 +76,9 @@ def test_answer_has_every_field(client: TestClient) -> None:
 
 def test_refusal_has_every_field(client: TestClient) -> None:
     body = answered(client, question="Как приготовить борщ?")
-    assert set(body) == {"kind", "reason", "text", "language", "nearest", "timings_ms"}
+    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "timings_ms"}
     assert (body["kind"], body["reason"], body["language"]) == ("refusal", "not_relevant", "ru")
+    assert body["period"] is None
     assert body["text"]
     assert len(body["nearest"]) == 3
     assert all(set(source) == SOURCE for source in body["nearest"])
@@ -83,8 +86,8 @@ def test_refusal_has_every_field(client: TestClient) -> None:
 
 def test_all_that_can_be_asked_is_taken(client: TestClient) -> None:
     history = [{"role": "user", "content": "Кто такой Мадуро?"}, {"role": "assistant", "content": "Президент."}]
-    filters = {"published_from": DAY, "published_to": DAY, "publisher": None}
-    body = answered(client, history=history, k=50, mode="extractive", **filters)
+    filters = {"published_from": DAY, "published_to": DAY, "publisher": None, "language": "ru", "article_ids": None}
+    body = answered(client, history=history, k=50, mode="extractive", use_dates=True, **filters)
     assert body["kind"] == "answer"
     assert "GPS" in body["text"]
 
@@ -101,8 +104,10 @@ def test_search_has_every_field(client: TestClient) -> None:
     assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
-        assert set(hit) == SOURCE | {"rank", "score", "text", "start", "end"}
+        assert set(hit) == SOURCE | {"rank", "score", "text", "start", "end", "legs", "repeats"}
         assert 0 <= hit["score"] <= 1
+        assert set(hit["legs"]) == {"cosine", "sentence", "share"}
+        assert all(-1 <= value <= 1 for value in hit["legs"].values())
         article = client.get(f"/articles/{hit['article_id']}").json()
         assert article["text"][hit["start"] : hit["end"]] == hit["text"]
     assert "Иран" in hits[0]["text"]
@@ -197,6 +202,30 @@ def test_article_page_highlights_the_quote(client: TestClient) -> None:
     refused(client.get(f"/read/{cited['article_id']}", params={"start": "x"}))
 
 
+def test_filters_by_language_and_by_article(client: TestClient) -> None:
+    cited = answered(client)["citations"][0]["article_id"]
+    assert answered(client, article_ids=[cited])["citations"][0]["article_id"] == cited
+    others = [one["article_id"] for one in client.get("/articles").json()["articles"] if one["article_id"] != cited]
+    assert cited not in str(answered(client, article_ids=others))
+    assert answered(client, language="ru")["kind"] == "answer"
+    hits = client.post("/search", json={"query": "Венесуэла", "article_ids": [cited, "0" * 16]}).json()["hits"]
+    assert {hit["article_id"] for hit in hits} == {cited}
+    assert client.get("/articles", params={"article_ids": [cited, others[0]]}).json()["n_articles"] == 2
+    assert client.get("/articles", params={"language": "en"}).json() == {"n_articles": 0, "articles": []}
+
+
+def test_a_period_in_the_question_is_told_and_can_be_undone(client: TestClient) -> None:
+    question = f"{QUESTION[:-1]} в октябре 2025 года?"
+    period = {"published_from": "2025-10-01", "published_to": "2025-11-02", "words": "в октябре 2025 года"}
+    kept, undone = answered(client, question=question), answered(client, question=question, use_dates=False)
+    assert kept["period"] == period
+    assert (undone["period"], undone["notice"]) == (None, None)
+    assert kept["citations"] == undone["citations"]  # every sample article is of that day
+    widened = answered(client, question=f"{QUESTION[:-1]} в мае 2025 года?")
+    assert (widened["kind"], widened["period"]) == ("answer", None)
+    assert "«в мае 2025 года»" in widened["notice"]
+
+
 @pytest.mark.parametrize(
     ("header", "language"),
     [("ru", "ru"), ("ru-RU,ru;q=0.9,en;q=0.8", "ru"), ("en-US,en;q=0.9,ru;q=0.8", "en"), ("de", "en"), ("", "en")],
@@ -237,6 +266,15 @@ def test_language_of_a_reader(header: str, language: str) -> None:
         ({"published_from": "2025-11-01", "published_to": "2025-10-01"}, "published_from", "2025-11-01", "after"),
         ({"publisher": 5}, "publisher", "5", "string"),
         ({"publisher": "p" * 501}, "publisher", "ppp", "at most 500"),
+        ({"language": 5}, "language", "5", "string"),
+        ({"language": "r" * 21}, "language", "rrr", "at most 20"),
+        ({"article_ids": "a" * 16}, "article_ids", "'aaa", "list"),
+        ({"article_ids": [""]}, "article_ids.0", "''", "at least 1"),
+        ({"article_ids": ["a" * 101]}, "article_ids.0", "aaa", "at most 100"),
+        ({"article_ids": ["a"] * 1001}, "article_ids", "'a'", "at most 1000"),
+        ({"article_ids": [None]}, "article_ids.0", "None", "string"),
+        ({"use_dates": "perhaps"}, "use_dates", "'perhaps'", "boolean"),
+        ({"use_dates": None}, "use_dates", "None", "boolean"),
         ({"history": {}}, "history", "{}", "list"),
         ({"history": ["hi"]}, "history.0", "'hi'", "object"),
         ({"history": [{"role": "system", "content": "a"}]}, "history.0.role", "'system'", "'user' or 'assistant'"),
@@ -335,11 +373,15 @@ def test_odd_questions_get_a_response(client: TestClient, question: str) -> None
         {"publisher": "nobody"},
         {"publisher": "otvet sample"},
         {"publisher": "a\0"},
+        {"language": "en"},
+        {"language": "a\0"},
+        {"article_ids": []},
+        {"article_ids": ["0" * 16, "a\0", "'; drop table articles; --"]},
         {"publisher": "Otvet sample", "published_from": "9999-12-31"},
         {"published_to": "0001-01-01"},
     ],
 )
-def test_filters_that_leave_nothing_are_a_refusal(client: TestClient, filters: dict[str, str]) -> None:
+def test_filters_that_leave_nothing_are_a_refusal(client: TestClient, filters: dict[str, Any]) -> None:
     body = answered(client, **filters)
     assert (body["kind"], body["reason"], body["nearest"]) == ("refusal", "no_articles", [])
 
@@ -399,6 +441,24 @@ def test_a_new_generation_serves_the_next_request(small: tuple[TestClient, Path,
     index()
     assert client.get("/articles").json()["n_articles"] == 1
     assert client.get(f"/articles/{before[0]['article_id']}").status_code == 404
+
+
+def test_a_hit_names_those_that_repeat_it(small: tuple[TestClient, Path, Callable[[], None]]) -> None:
+    client, corpus, index = small
+    (corpus / "reprint.txt").write_text("date 2025-03-02 The bridge over the river was opened!")
+    index()
+    [hit] = client.post("/search", json={"query": "bridge over the river"}).json()["hits"]
+    [repeat] = hit["repeats"]
+    assert set(repeat) == SOURCE | {"text", "start", "end"}
+    assert {hit["text"], repeat["text"]} == {
+        "The bridge over the river was opened.",
+        "The bridge over the river was opened!",
+    }
+    article = client.get(f"/articles/{repeat['article_id']}").json()
+    assert article["text"][repeat["start"] : repeat["end"]] == repeat["text"]
+    body = answered(client, question="Was the bridge over the river opened?")
+    assert re.findall(r"\[\d\]", body["text"]) == ["[1]", "[2]"]
+    assert {citation["article_id"] for citation in body["citations"]} == {hit["article_id"], repeat["article_id"]}
 
 
 def test_a_broken_pointer_is_told_and_not_fatal(

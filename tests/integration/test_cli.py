@@ -16,9 +16,19 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from filelock import FileLock
 
+from apps import app_over
+from index.embedding import SentenceTransformerModel
+from index.rebuild import build_index
+from index.settings import IndexSettings
+from places import CACHE_DIR
+from qa.engine import open_engine
+from ui.chat import show
 from ui.cli import main
+from ui.render import plain_text
+from ui.settings import load_settings
 
 OTVET = Path(sys.executable).with_name("otvet")
 QUESTION = "Что Мадуро просил у Ирана?"
@@ -195,6 +205,96 @@ def test_a_refusal_in_the_terminal(otvet: Otvet, indexed: Path) -> None:
     assert sum(line.startswith("- ") for line in lines) == 3
 
 
+BLAST = "Сколько человек погибло при взрыве на складе в Каменке в октябре 2025 года?"
+TOLD = [
+    ("2025-10-08", "ru", "При взрыве на складе в Каменке погибли 12 человек."),
+    ("2025-10-09", "ru", "Взрыв на складе в Каменке унёс жизни 15 человек."),
+    ("2025-12-09", "ru", "Число погибших при взрыве на складе в Каменке выросло до 19 человек."),
+    ("2025-10-10", "en", "The warehouse blast in Kamenka killed 12 people."),
+]
+
+
+@pytest.fixture(scope="module")
+def blast_dir(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Path:
+    """Where an index of articles that differ is; not to be written to."""
+    folder = tmp_path_factory.mktemp("blast")
+    rows = [{"title": day, "text": text, "published_at": day, "language": language} for day, language, text in TOLD]
+    (folder / "blast.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    settings = IndexSettings(data_dir=folder / "data", cache_dir=CACHE_DIR)
+    build_index([folder / "blast.jsonl"], settings=settings, model=model)
+    return settings.data_dir
+
+
+@pytest.fixture
+def blast(blast_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That index is in force for this test."""
+    monkeypatch.setenv("OTVET_DATA_DIR", str(blast_dir))
+
+
+def asked_in_json(otvet: Otvet, *arguments: str) -> dict[str, Any]:
+    ended = otvet("ask", BLAST, "--json", *arguments)
+    assert (ended.code, ended.err) == (0, "")
+    printed = dict(json.loads(ended.out))
+    assert printed.pop("timings_ms")["total"] > 0
+    return printed
+
+
+@pytest.mark.usefixtures("blast")
+def test_period_and_difference_come_out_of_every_door_alike(otvet: Otvet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    printed = asked_in_json(otvet, "--language", "ru")
+    assert printed["period"] == {
+        "published_from": "2025-10-01",
+        "published_to": "2025-11-02",
+        "words": "в октябре 2025 года",
+    }
+    [difference] = printed["disagreements"]
+    assert sorted(difference["words"]) == ["12 человек", "15 человек"]
+    quotes = {citation["marker"]: citation["quote"] for citation in printed["citations"]}
+    for marker, words in zip(difference["markers"], difference["words"], strict=True):
+        assert words in quotes[marker]
+        assert f"[{marker}]" in printed["text"]
+
+    remarks = [
+        "Только статьи за 2025-10-01 – 2025-11-02 («в октябре 2025 года» в вопросе).",
+        "Статьи расходятся: «{}» [{}], «{}» [{}].".format(
+            difference["words"][0], difference["markers"][0], difference["words"][1], difference["markers"][1]
+        ),
+    ]
+    shown = one_line(otvet("ask", BLAST, "--language", "ru").out)
+    assert shown.startswith(one_line(printed["text"]))
+    assert all(remark in shown for remark in remarks)
+
+    settings = load_settings()
+    engine = open_engine(settings, settings)
+    over_http = TestClient(app_over(engine)).post("/answer", json={"question": BLAST, "language": "ru"}).json()
+    assert over_http.pop("timings_ms")
+    assert over_http == printed
+    *_, (markdown, cards) = show(engine.chain, BLAST, [])
+    whole = TestClient(app_over(engine)).post("/answer", json={"question": BLAST}).json()
+    assert whole["disagreements"] == printed["disagreements"]
+    assert one_line(plain_text(markdown)) == one_line(" ".join([*(f"*{line}*" for line in remarks), whole["text"]]))
+    assert cards.count("otvet-card") == len(whole["citations"])
+    engine.index.close()
+
+
+@pytest.mark.usefixtures("blast")
+def test_filters_and_dates_in_the_terminal(otvet: Otvet) -> None:
+    kept, ignoring = (
+        asked_in_json(otvet, "--language", "ru"),
+        asked_in_json(otvet, "--language", "ru", "--ignore-dates"),
+    )
+    assert ignoring["period"] is None
+    december = {citation["article_id"] for citation in ignoring["citations"] if citation["published_at"] == TOLD[2][0]}
+    assert len(december) == 1
+    assert not december & {citation["article_id"] for citation in kept["citations"]}
+    last = kept["citations"][-1]["article_id"]
+    alone = asked_in_json(otvet, "--article", last, "--article", "0" * 16)
+    assert [citation["article_id"] for citation in alone["citations"]] == [last]
+    english = asked_in_json(otvet, "--language", "en")
+    assert {citation["published_at"] for citation in english["citations"]} == {TOLD[3][0]}
+
+
 def test_markup_of_an_article_is_shown_as_it_is(otvet: Otvet, one_article: Path) -> None:
     text = "The [bold]bridge[/bold] over the [link=file:///etc/passwd]river[/link] was opened [/nonsense] by the mayor."
     (one_article / "bridge.txt").write_text(f"date 2025-03-01 {text}")
@@ -324,7 +424,8 @@ def test_help_teaches(otvet: Otvet) -> None:
     for command in ("index", "ask", "serve", "doctor"):
         assert f"│ {command} " in shown
     assert "Exit code 3" in one_line(otvet("index", "--help").out)
-    assert "--json" in otvet("ask", "--help").out
+    for option in ("--json", "--language", "--article", "--ignore-dates"):
+        assert option in otvet("ask", "--help").out
     assert "7860" in otvet("serve", "--help").out
 
 

@@ -1,6 +1,7 @@
 """`otvet evaluate` on a small file with known answers, and on the dev files where they are at hand."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from index.errors import QuestionError
 from index.settings import IndexSettings
 from places import SHARED
 from qa.evaluate import as_markdown, evaluate, load_collection, save
+from ui.cli import main
 
 PARAGRAPHS = {
     "Мост через реку закрыли на ремонт до осени.": ["До какого времени закрыли мост?", "Что закрыли на ремонт?"],
@@ -46,7 +48,8 @@ def test_right_paragraphs_are_found(
     assert (report.n_paragraphs, report.n_questions) == (3, 4)
     assert report.measures["recall@1"].mean == 1
     assert report.measures["MRR@10"].mean == 1
-    assert 0 < report.p50_ms <= report.p95_ms
+    assert set(report.times_ms) == {"embed", "words", "candidates", "judge", "total"}
+    assert all(0 <= p50 <= p95 for p50, p95 in report.times_ms.values())
     assert told[-1] == ("ask", 4, 4)
     assert not index_settings.data_dir.exists()
 
@@ -106,3 +109,18 @@ def test_dev_files(
     report = evaluate(collection, model=model, settings=index_settings, names=("ru", questions))
     assert report.measures["recall@1"].mean >= floor
     assert report.measures["recall@5"].mean >= 0.95
+
+
+def test_command_prints_and_saves_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = squad(tmp_path / "dev.ru.json"), squad(tmp_path / "dev.en.json", translate=True)
+    monkeypatch.setattr(sys, "argv", ["otvet", "evaluate", str(here), "--questions", str(there), "--sample", "2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 questions (dev.en) over 3 paragraphs (dev.ru), multilingual-e5-small")
+    assert "| total, p50 / p95 |" in printed
+    saved = sorted(path.suffix for path in (tmp_path / "data" / "evaluations").iterdir())
+    assert saved == [".json", ".md"]

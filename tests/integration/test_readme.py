@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -49,13 +50,21 @@ def test_settings_table_is_complete() -> None:
     ]
 
 
-def test_python_example(sample_settings: IndexSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    [example] = blocks("python")
-    example = example.replace("IndexSettings()", f"IndexSettings(data_dir={str(sample_settings.data_dir)!r})")
-    values: dict[str, object] = {}
-    exec(example, values)
-    assert isinstance(values["response"], Answer)
-    assert "GPS" in values["response"].text
+def run_python_example(example: str, settings: IndexSettings) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    exec(example.replace("IndexSettings()", f"IndexSettings(data_dir={str(settings.data_dir)!r})"), values)
+    return values
+
+
+def test_python_examples(sample_settings: IndexSettings, capsys: pytest.CaptureFixture[str]) -> None:
+    answering, retrieving = blocks("python")
+    response = run_python_example(answering, sample_settings)["response"]
+    assert isinstance(response, Answer)
+    assert "GPS" in response.text
+    capsys.readouterr()
+    titles = run_python_example(retrieving, sample_settings)["titles"]
+    assert "Иран" in capsys.readouterr().out
+    assert len(titles.invoke("Ростех")) == 3
 
 
 def test_endpoint_example(sample_engine: Engine) -> None:

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fakes import HashedWordsModel
@@ -23,6 +25,7 @@ from index.generations import current_generation, generation_names, index_root, 
 from index.rebuild import RebuildReport, build_index
 from index.records import Filters
 from index.search import HybridSearch
+from index.sentences import split_sentences
 from index.serving import Index
 from index.settings import IndexSettings
 
@@ -181,16 +184,85 @@ def test_no_index_yet_names_the_command(index_settings: IndexSettings, hashed_wo
         Index(index_settings, hashed_words)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "articles.sqlite", "chroma/chroma.sqlite3", "lexical/chunk_ids.npy"])
+FILES = [
+    "manifest.json",
+    "articles.sqlite",
+    "chroma/chroma.sqlite3",
+    *[f"lexical/{name}.index.npy" for name in ("data.csc", "indices.csc", "indptr.csc")],
+    *[f"lexical/{name}.index.json" for name in ("params", "vocab")],
+    *[f"vectors/{name}" for name in ("chunks.npy", "chunk_vectors.f32", "sentences.npy", "sentence_vectors.f16")],
+    *[f"words/{name}.npy" for name in ("terms", "vectors", "means")],
+]
+
+
+def test_the_files_of_a_generation_are_those_that_the_tests_damage(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings
+) -> None:
+    """But for those of Chroma's graph, which it writes from a thousand chunks on."""
+    folder = index_root(index_settings.data_dir) / build().generation
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {name for name in found if not name.endswith(".bin")} == set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_damaged_generation_is_told_and_mended_by_a_build(
     build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel, name: str
 ) -> None:
     path = index_root(index_settings.data_dir) / build().generation / name
-    path.write_bytes(b"not what it was")
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"not what it was", None):
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        with pytest.raises(IndexDamagedError, match="otvet index"):
+            Index(index_settings, hashed_words)
+    assert build().published
+    assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def test_damaged_graph_of_a_large_index_is_told_and_mended_by_a_build(
+    articles: Path, build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    rows = [json.dumps({"text": f"Выпуск номер {number}.", "language": "ru"}) for number in range(1100)]
+    (articles / "many.jsonl").write_text("\n".join(rows))
+    (path,) = (index_root(index_settings.data_dir) / build().generation).glob("chroma/*/header.bin")
+    path.unlink()
     with pytest.raises(IndexDamagedError, match="otvet index"):
+        texts(index_settings, hashed_words, "зерно")
+    assert build().published
+    assert "зерном" in texts(index_settings, hashed_words, "зерно")[0]
+
+
+def test_generation_of_an_older_otvet_is_told_and_replaced(
+    build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    path = index_root(index_settings.data_dir) / build().generation / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 1}))
+    with pytest.raises(IndexDamagedError, match=r"format 1.*otvet index"):
         Index(index_settings, hashed_words)
     assert build().published
     assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def test_sentences_are_kept_with_their_vectors(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    """Of an article of several chunks, too; a part of it has the sentences of the chunks that lie in it."""
+    (articles / "long.txt").write_text(" ".join(f"Выпуск {n} вышел в срок, как и обещал редактор." for n in range(99)))
+    build()
+    with closing(Index(index_settings, hashed_words)) as index, index.lease() as generation:
+        for article in generation.articles.all():
+            found, vectors = index.sentences(article.article_id, 0, len(article.text))
+            assert found == split_sentences(article.text)
+            expected = hashed_words.encode_documents([article.text[start:end] for start, end in found])
+            np.testing.assert_allclose(vectors, expected, atol=1e-3)
+        (long,) = [article for article in generation.articles.all() if article.source == "long.txt"]
+        rows = generation.vectors.rows_in(generation.columns.position(long.article_id) or 0, 0, len(long.text))
+        assert len(rows) > 1
+        second = generation.vectors.place(rows[1])
+        part, vectors = index.sentences(long.article_id, second.start, second.end)
+        assert (part[0].start, part[-1].end, len(vectors)) == (second.start, second.end, len(part))
+        for absent in (("f" * 16, 0, 9), (long.article_id, 0, 9)):
+            none, vectors = index.sentences(*absent)
+            assert (none, vectors.shape) == ([], (0, hashed_words.dim))
 
 
 def test_manifest_that_lies_about_its_counts_is_told(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from itertools import accumulate
 from typing import Any
@@ -22,15 +23,18 @@ from index.errors import QuestionError
 from index.records import Filters
 from index.serving import Index
 from qa.chain import AnswerChain
+from qa.corroboration import Corroborator
+from qa.dates import Period
 from qa.drafts import Claim, Evidence
 from qa.engine import make_engine
 from qa.extractive import ExtractiveAnswerer
 from qa.generative import GenerativeAnswerer
-from qa.language import MODEL_FAILED
+from qa.language import MODEL_FAILED, WIDENED
 from qa.prompts import SYSTEM
 from qa.records import (
     Answer,
     CitationFound,
+    Disagreement,
     Event,
     Passage,
     PassagesFound,
@@ -109,7 +113,9 @@ def assert_no_unresolved_marker(events: Sequence[Event]) -> None:
 
 
 def check_answer(answer: Answer, index: Index) -> None:
-    assert set(MARKER.findall(answer.text)) == {f"[{citation.marker}]" for citation in answer.citations}
+    markers = {citation.marker for citation in answer.citations}
+    assert set(MARKER.findall(answer.text)) == {f"[{marker}]" for marker in markers}
+    assert all(set(disagreement.markers) <= markers for disagreement in answer.disagreements)
     assert [citation.marker for citation in answer.citations] == list(range(1, len(answer.citations) + 1))
     assert answer.citations
     for citation in answer.citations:
@@ -157,9 +163,9 @@ def test_the_best_sentence_is_quoted(index: Index) -> None:
 
 def test_each_stage_is_timed(index: Index) -> None:
     response = chain_over(index).invoke(ASK_LIGHTHOUSE)
-    assert list(response.timings_ms) == ["retrieve", "gate", "extractive", "total"]
+    assert list(response.timings_ms) == ["retrieve", "rank", "extractive", "total"]
     refusal = chain_over(index).invoke("Сколько стоит слон?")
-    assert list(refusal.timings_ms) == ["retrieve", "gate", "total"]
+    assert list(refusal.timings_ms) == ["retrieve", "rank", "total"]
 
 
 def test_a_quote_speaks_its_articles_language(index: Index) -> None:
@@ -403,7 +409,8 @@ def test_every_marker_has_a_claim_that_its_quote_is_chosen_by(index: Index, repl
 def test_a_marker_rests_on_the_words_before_it(reply: str, quoted: list[str]) -> None:
     text = "В городе 12 мостов. Причалов 7."
     passage = Passage(Source("a" * 16, "Город", None, None, None, "ru"), 0, len(text), text, 0.9)
-    answerer = GenerativeAnswerer(scripted([reply]), SentenceRanker(HashedWordsModel()))
+    ranker = SentenceRanker(HashedWordsModel())
+    answerer = GenerativeAnswerer(scripted([reply]), ranker, Corroborator(ranker))
     draft = answerer.draft(Question("Сколько в городе мостов?"), Evidence((passage,), ()), {})
     assert [quote.text for item in draft if isinstance(item, Claim) for quote in item.quotes] == quoted
 
@@ -437,7 +444,7 @@ def test_a_model_that_fails_gives_way_to_quotes(
 
 def test_the_time_of_a_model_that_fails_is_its_own(index: Index) -> None:
     response = chain_over(index, scripted([RuntimeError()])).invoke(ASK_LIGHTHOUSE)
-    assert list(response.timings_ms) == ["retrieve", "gate", "generative", "extractive", "total"]
+    assert list(response.timings_ms) == ["retrieve", "rank", "generative", "extractive", "total"]
 
 
 @pytest.mark.parametrize(
@@ -518,6 +525,230 @@ def test_leaving_a_stream_early_stops_the_model(index: Index) -> None:
     assert model.n_closed_early == 1
 
 
+# A period that the question names
+
+
+TODAY = date(2026, 1, 20)
+# Long, so that a few words of a question that the articles lack weigh little.
+PIER = (
+    "у дальнего причала на острове Сосновый всю неделю в три смены всей артелью под холодным дождём и сильным ветром "
+    "при свете двух фонарей из старых досок, канатов, гвоздей и парусины, что привёз ранним утром лесник из Заречья"
+)
+PIER_EN = "at the far pier of Pine Island all week long in the rain and wind by the light of two lamps"
+ASK_REPAIR = f"Что {PIER} делали {{}}?"
+IN_OCTOBER = "в октябре 2025 года"
+OCTOBER = Period(date(2025, 10, 1), date(2025, 11, 2), IN_OCTOBER)
+
+
+def repair(title: str, done: str, **values: str) -> dict[str, str]:
+    return {"title": title, "text": f"{PIER} {done}.", **values}
+
+
+MONTHS = [
+    repair("Сентябрь", "красили баркас, пока штурман варил уху", published_at="2025-09-30", publisher="Заря"),
+    repair("Октябрь", "чинили паром, а боцман играл на гармони", published_at="2025-10-08", publisher="Вестник"),
+    repair("Ноябрь", "смолили шхуну, но кок пролил весь дёготь", published_at="2025-11-02", publisher="Заря"),
+    repair("Декабрь", "строили катер, хотя чертёж утащила собака", published_at="2025-12-01", publisher="Вестник"),
+    repair("Без даты", "разбирали буксир, поэтому завтра будут щепки"),
+    {"title": "Ferry", "text": f"The crew mended a ferry {PIER_EN}.", "published_at": "2025-07-01", "language": "en"},
+    {"title": "Концерт", "text": "Оркестр играл вальс под дождём до самой полуночи.", "published_at": "2025-08-05"},
+]
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    with closing(open_index(tmp_path_factory.mktemp("months"), HashedWordsModel(), MONTHS)) as index:
+        yield index
+
+
+def dated_chain(index: Index, chat_model: ScriptedChatModel | None = None) -> AnswerChain:
+    """A chain for which it is always `TODAY`."""
+    model = HashedWordsModel()
+    ranker = SentenceRanker(model, index.sentences)
+    corroborator = Corroborator(ranker)
+    return AnswerChain(
+        retriever=OtvetRetriever(search=make_engine(index, model, AnswerSettings()).search),
+        ranker=ranker,
+        find_article=index.article,
+        extractive=ExtractiveAnswerer(corroborator),
+        generative=GenerativeAnswerer(chat_model, ranker, corroborator) if chat_model else None,
+        today=lambda: TODAY,
+    )
+
+
+def ask_dated(index: Index, question: Question | str, *replies: Reply) -> tuple[Response, set[str]]:
+    """The response, the same by invoke and by stream, and the titles of what was found."""
+    events = list(dated_chain(index, scripted(*replies) if replies else None).stream(question))
+    response = check_stream(events, index)
+    invoked = dated_chain(index, scripted(*replies) if replies else None).invoke(question)
+    assert untimed(invoked) == untimed(response)
+    [found] = [event for event in events if isinstance(event, PassagesFound)]
+    return response, {passage.source.title for passage in found.passages}
+
+
+def test_a_period_named_in_the_question_limits_the_days_of_publication(months: Index) -> None:
+    response, titles = ask_dated(months, ASK_REPAIR.format(IN_OCTOBER))
+    answer = answered(response, mode="extractive")
+    assert answer.period == OCTOBER
+    assert answer.notice is None
+    assert titles == {"Октябрь", "Ноябрь"}  # the latter published on the last day
+    assert {citation.source.title for citation in answer.citations} <= titles
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "last", "titles"),
+    [
+        ("с ноября 2025 года", date(2025, 11, 1), None, {"Ноябрь", "Декабрь"}),
+        ("до октября 2025 года", None, date(2025, 9, 30), {"Сентябрь", "Ferry", "Концерт"}),
+        ("2 ноября 2025 года", date(2025, 11, 2), date(2025, 11, 4), {"Ноябрь"}),
+        ("в октябре", date(2025, 10, 1), date(2025, 11, 2), {"Октябрь", "Ноябрь"}),
+        ("с сентября по октябрь", date(2025, 9, 1), date(2025, 11, 2), {"Сентябрь", "Октябрь", "Ноябрь"}),
+    ],
+)
+def test_days_are_kept_to_at_both_ends(
+    months: Index, words: str, first: date | None, last: date | None, titles: set[str]
+) -> None:
+    response, found = ask_dated(months, ASK_REPAIR.format(words))
+    answer = answered(response, mode="extractive")
+    assert answer.period == Period(first, last, words)
+    assert found == titles
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(ASK_REPAIR.format(IN_OCTOBER), use_dates=False),
+        f"Когда {IN_OCTOBER} {PIER} чинили паром?",
+        f"В какой день {IN_OCTOBER} {PIER} чинили паром?",
+        ASK_REPAIR.format("мастера"),
+    ],
+    ids=["told not to", "when", "which month", "none named"],
+)
+def test_without_a_period_all_days_are_searched(months: Index, question: Question | str) -> None:
+    response, _ = ask_dated(months, question)
+    answer = answered(response, mode="extractive")
+    assert (answer.period, answer.notice) == (None, None)
+    [first, *_] = dated_chain(months).stream(replace(as_question(question), k=50))
+    assert isinstance(first, PassagesFound)
+    assert {passage.source.title for passage in first.passages} == {article["title"] for article in MONTHS}
+
+
+def as_question(question: Question | str) -> Question:
+    return Question(question) if isinstance(question, str) else question
+
+
+@pytest.mark.parametrize(
+    ("filters", "titles"),
+    [
+        (Filters(published_from=date(2025, 12, 1)), {"Декабрь"}),
+        (Filters(published_to=date(2025, 9, 30)), {"Сентябрь", "Ferry", "Концерт"}),
+        (Filters(published_from=date(2025, 9, 1), published_to=date(2025, 10, 31)), {"Сентябрь", "Октябрь"}),
+    ],
+)
+def test_dates_that_were_given_win_over_those_in_the_question(
+    months: Index, filters: Filters, titles: set[str]
+) -> None:
+    response, found = ask_dated(months, Question(ASK_REPAIR.format(IN_OCTOBER), filters=filters))
+    answer = answered(response, mode="extractive")
+    assert (answer.period, answer.notice) == (None, None)
+    assert found == titles
+
+
+def test_other_filters_hold_with_a_period(months: Index) -> None:
+    question = Question(ASK_REPAIR.format(IN_OCTOBER), filters=Filters(publisher="Заря"))
+    response, titles = ask_dated(months, question)
+    assert answered(response, mode="extractive").period == OCTOBER
+    assert titles == {"Ноябрь"}
+
+
+@pytest.mark.parametrize("words", ["в августе 2025 года", "в мае 2025 года"], ids=["no answer then", "no article then"])
+def test_a_period_that_does_not_answer_is_given_up_with_a_notice(months: Index, words: str) -> None:
+    response, titles = ask_dated(months, ASK_REPAIR.format(words))
+    answer = answered(response, mode="extractive")
+    assert answer.period is None
+    assert answer.notice == WIDENED["ru"].format(words=words)
+    assert {"Сентябрь", "Октябрь"} <= titles
+
+
+def test_what_is_said_of_a_period_that_was_given_up_speaks_the_questions_language(months: Index) -> None:
+    response, _ = ask_dated(months, f"What did the crew mend in May 2025 {PIER_EN}?")
+    answer = answered(response, mode="extractive", language="en")
+    assert answer.notice == WIDENED["en"].format(words="in May 2025")
+
+
+def test_a_model_reads_only_what_was_published_in_the_period(months: Index) -> None:
+    model = scripted(["Чинили паром [1]"])
+    answer = answered(dated_chain(months, model).invoke(ASK_REPAIR.format(IN_OCTOBER)), mode="generative")
+    assert answer.period == OCTOBER
+    sent = str(model.sent[0][-1].content)
+    assert [name for name in ("баркас", "паром", "шхуну", "катер", "буксир") if name in sent] == ["паром", "шхуну"]
+
+
+def test_a_notice_tells_of_the_period_and_of_the_model(months: Index) -> None:
+    response, _ = ask_dated(months, ASK_REPAIR.format("в мае 2025 года"), [RuntimeError("нет связи")])
+    answer = answered(response, mode="extractive")
+    assert answer.notice == f"{MODEL_FAILED['ru']} {WIDENED['ru'].format(words='в мае 2025 года')}"
+
+
+def test_a_refusal_carries_the_period_where_it_was_kept_to(months: Index) -> None:
+    response, titles = ask_dated(months, ASK_REPAIR.format(IN_OCTOBER), ["NO_ANSWER"])
+    assert isinstance(response, Refusal)
+    assert (response.reason, response.period) == (RefusalReason.NOT_STATED, OCTOBER)
+    assert {source.title for source in response.nearest} == titles
+
+
+@pytest.mark.parametrize(
+    ("question", "filters", "reason"),
+    [
+        (f"Сколько стоит слон {IN_OCTOBER}?", Filters(), RefusalReason.NOT_RELEVANT),
+        (f"Сколько стоит слон {IN_OCTOBER}?", Filters(publisher="Никто"), RefusalReason.NO_ARTICLES),
+    ],
+)
+def test_a_refusal_after_all_days_were_searched_carries_none(
+    months: Index, question: str, filters: Filters, reason: RefusalReason
+) -> None:
+    refusal, _ = ask_dated(months, Question(question, filters=filters))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.period) == (reason, None)
+
+
+# Several articles on one thing
+
+
+CREW = "Огонь над плотиной старой мельницы всю долгую ночь тушили {} пожарных из двух соседних посёлков."
+TOLD_TWICE = [
+    {"title": "Пожар", "text": CREW.format(12), "published_at": "2025-10-08"},
+    {"title": "Ещё о пожаре", "text": f"Ветра не было вовсе. {CREW.format(12)}", "published_at": "2025-10-09"},
+    {"title": "О том же", "text": f"Зерно всё же уцелело. {CREW.format(15)}", "published_at": "2025-10-10"},
+]
+ASK_CREW = CREW.format("сколько")[:-1] + "?"
+
+
+@pytest.fixture(scope="module")
+def fires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    with closing(open_index(tmp_path_factory.mktemp("fires"), HashedWordsModel(), TOLD_TWICE)) as index:
+        yield index
+
+
+def test_what_two_articles_tell_has_two_sources_and_a_third_that_differs_is_quoted(fires: Index) -> None:
+    answer = answered(ask(fires, ASK_CREW), mode="extractive")
+    assert answer.text == f"{CREW.format(12)} [1] [2]\n\n{CREW.format(15)} [3]"
+    assert [citation.source.title for citation in answer.citations][2:] == ["О том же"]
+    assert quotes(answer) == [CREW.format(12)] * 2 + [CREW.format(15)]
+    assert answer.disagreements == (Disagreement((1, 3), ("12", "15")),)
+
+
+def test_a_model_is_given_the_sources_that_it_did_not_name(fires: Index) -> None:
+    reply = ["Огонь над плотиной тушили 12 ", "пожарных [1]", "."]
+    first = next(dated_chain(fires).stream(ASK_CREW))
+    assert isinstance(first, PassagesFound)
+    number = 1 + [passage.source.title for passage in first.passages].index("Пожар")
+    answer = answered(ask(fires, ASK_CREW, [part.replace("1]", f"{number}]") for part in reply]), mode="generative")
+    assert answer.text == "Огонь над плотиной тушили 12 пожарных [1] [2] [3]."
+    assert [citation.source.title for citation in answer.citations] == ["Пожар", "Ещё о пожаре", "О том же"]
+    assert answer.disagreements == (Disagreement((1, 3), ("12", "15")),)
+
+
 # An index that changes meanwhile
 
 
@@ -540,12 +771,13 @@ def test_an_article_that_was_deleted_meanwhile_is_not_quoted(tmp_path: Any, repl
     model = HashedWordsModel()
     with closing(open_index(tmp_path, model, ARTICLES)) as index:
         ranker, search = SentenceRanker(model), make_engine(index, model, AnswerSettings()).search
+        corroborator = Corroborator(ranker)
         chain = AnswerChain(
             retriever=DeletingRetriever(inner=OtvetRetriever(search=search), folder=tmp_path),
             ranker=ranker,
             find_article=index.article,
-            extractive=ExtractiveAnswerer(),
-            generative=GenerativeAnswerer(scripted(reply), ranker) if reply else None,
+            extractive=ExtractiveAnswerer(corroborator),
+            generative=GenerativeAnswerer(scripted(reply), ranker, corroborator) if reply else None,
         )
         events = list(chain.stream(ASK_LIGHTHOUSE))
         assert isinstance(check_stream(events, index), Refusal)

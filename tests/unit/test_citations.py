@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from index.records import Article
 from qa.citations import Citations, defuse, split_markers
-from qa.drafts import Claim, Quote
-from qa.records import Citation, CitationFound, Passage, Source, TextDelta
+from qa.drafts import Claim, Difference, Quote
+from qa.records import Citation, CitationFound, Disagreement, Passage, Source, TextDelta
 
 MESSY = st.lists(
     st.sampled_from(
@@ -179,6 +179,29 @@ def test_text_without_quotes_passes_and_nothing_makes_no_event() -> None:
     assert list(Citations(find_article).events(Claim(""))) == []
 
 
+def test_several_sources_of_one_statement_have_a_number_each() -> None:
+    text, citations = text_of([Claim("Красят", (CREW, BOSUN, SHIP)), Claim("\n\nСтоит", (SHIP, CREW))])
+    assert text == "Красят [1] [2] [3]\n\nСтоит [3] [1]"
+    assert [one.quote for one in citations] == [CREW.text, BOSUN.text, SHIP.text]
+
+
+def test_a_difference_is_told_by_the_numbers_of_its_quotes() -> None:
+    citations = Citations(find_article)
+    for claim in (Claim("Стоит", (SHIP,)), Claim("Красят", (CREW,), Difference((SHIP, CREW), ("Шхуна", "Матросы")))):
+        list(citations.events(claim))
+    assert citations.disagreements == (Disagreement((1, 2), ("Шхуна", "Матросы")),)
+
+
+@pytest.mark.parametrize("lost", [Quote(LOST, 0, 20), Quote(CHANGED, 21, 41)], ids=["no such article", "other words"])
+def test_a_difference_goes_with_a_quote_that_does_not_stand(lost: Quote) -> None:
+    for quotes in ((lost, BOSUN), (BOSUN, lost)):
+        citations = Citations(find_article)
+        for claim in (Claim("Раз", quotes[:1]), Claim(" два", quotes[1:], Difference(quotes, ("Шхуна", "парус")))):
+            list(citations.events(claim))
+        assert citations.disagreements == ()
+        assert [one.quote for one in citations.found] == [BOSUN.text]
+
+
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (-5, 4), (0, len(TEXT) + 1), (9, 3)])
 def test_a_quote_lies_within_its_passage(start: int, end: int) -> None:
     with pytest.raises(ValueError, match=f"quote of {start} to {end} is no part of its passage"):
@@ -196,3 +219,15 @@ def test_the_numbers_in_the_text_are_those_of_the_citations(claims: list[Claim])
     assert set(shown) == {f"[{one.marker}]" for one in citations}
     assert [one.marker for one in citations] == list(range(1, len(citations) + 1))
     assert all(ARTICLE.text[one.start : one.end] == one.quote for one in citations)
+
+
+@given(st.lists(QUOTES, min_size=1, max_size=6), st.data())
+def test_the_numbers_of_a_difference_are_among_the_citations(quotes: list[Quote], data: st.DataObject) -> None:
+    citations = Citations(find_article)
+    for n, quote in enumerate(quotes):
+        before = data.draw(st.none() | st.sampled_from(quotes[: n + 1]))
+        difference = Difference((before, quote), ("раз", "два")) if before is not None else None
+        list(citations.events(Claim("слово", (quote,), difference)))
+    markers = [one.marker for one in citations.found]
+    assert {int(number) for number in re.findall(r"\[(\d+)\]", citations.text)} == set(markers)
+    assert all(set(one.markers) <= set(markers) for one in citations.disagreements)

@@ -1,6 +1,7 @@
 """Which sentences are quoted: the best one with its neighbours, and a second quote where it is nearly as good."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from fakes import HashedWordsModel
 from index.sentences import split_sentences
+from qa.corroboration import Corroborator
 from qa.drafts import Claim, Evidence, NoAnswer
 from qa.extractive import MARGIN, MAX_QUOTE_CHARS, ExtractiveAnswerer, choose_quotes
 from qa.records import Passage, Question, Source
@@ -94,15 +96,84 @@ def test_the_draft_is_the_quotes_word_for_word(hashed_words: HashedWordsModel) -
     passages = (passage("Вода потеплела в заливе."), passage("Вода потеплела в озере.", article_id="b" * 16))
     question = Question("Вода потеплела?")
     evidence = Evidence(passages, SentenceRanker(hashed_words).for_query(question.text, passages))
-    draft = list(ExtractiveAnswerer().draft(question, evidence, {}))
+    draft = list(answerer(hashed_words).draft(question, evidence, {}))
     claims = [item for item in draft if isinstance(item, Claim)]
     assert len(claims) == len(draft) == 2
     assert all(claim.text.strip() == claim.quotes[0].text for claim in claims)
     assert [claim.quotes[0].passage for claim in claims] == list(passages)
 
 
-def test_no_quote_is_no_answer() -> None:
-    assert list(ExtractiveAnswerer().draft(Question("Где?"), Evidence((), ()), {})) == [NoAnswer()]
+def test_no_quote_is_no_answer(hashed_words: HashedWordsModel) -> None:
+    assert list(answerer(hashed_words).draft(Question("Где?"), Evidence((), ()), {})) == [NoAnswer()]
+
+
+def answerer(model: HashedWordsModel) -> ExtractiveAnswerer:
+    return ExtractiveAnswerer(Corroborator(SentenceRanker(model)))
+
+
+def claims_of(model: HashedWordsModel, *passages: Passage) -> list[Claim]:
+    """The claims about what the first passage says; it scores best."""
+    found = tuple(replace(one, score=0.9 - n / 10) for n, one in enumerate(passages))
+    evidence = Evidence(found, SentenceRanker(model).for_query(found[0].text, found))
+    draft = list(answerer(model).draft(Question(found[0].text), evidence, {}))
+    claims = [item for item in draft if isinstance(item, Claim)]
+    assert len(claims) == len(draft)
+    return claims
+
+
+def cited(claim: Claim) -> list[str]:
+    return [quote.passage.source.article_id[0] for quote in claim.quotes]
+
+
+def test_articles_that_say_the_same_are_cited_beside_one_quote(hashed_words: HashedWordsModel) -> None:
+    one, two, three = (
+        passage("Вода потеплела в заливе.", article_id="a" * 16),
+        passage("Рыба ушла. В заливе потеплела вода.", article_id="b" * 16),
+        passage("В заливе вода потеплела! Чайки остались.", article_id="c" * 16),
+    )
+    [claim] = claims_of(hashed_words, one, two, three)
+    assert claim.text == one.text
+    assert cited(claim) == ["a", "b", "c"]
+    assert [quote.text for quote in claim.quotes[1:]] == ["В заливе потеплела вода.", "В заливе вода потеплела!"]
+    assert claim.difference is None
+
+
+def test_a_repeat_is_cited_beside_the_quote(hashed_words: HashedWordsModel) -> None:
+    repeat = passage("Вода потеплела в заливе.", article_id="b" * 16, start=70)
+    [claim] = claims_of(hashed_words, replace(passage("Вода потеплела в заливе."), repeats=(repeat,)))
+    assert cited(claim) == ["a", "b"]
+    assert (claim.quotes[1].start, claim.quotes[1].end) == (70, 94)
+
+
+def test_what_was_cited_beside_the_first_quote_is_not_quoted_again(hashed_words: HashedWordsModel) -> None:
+    one, two = passage("Вода потеплела в заливе."), passage("Вода потеплела в заливе.", article_id="b" * 16)
+    evidence = Evidence((one, two), SentenceRanker(hashed_words).for_query(one.text, (one, two)))
+    assert len(choose_quotes(evidence.sentences)) == 2
+    [claim] = answerer(hashed_words).draft(Question(one.text), evidence, {})
+    assert isinstance(claim, Claim)
+    assert cited(claim) == ["a", "b"]
+
+
+CREW = "Уловы в заливе за всю прошлую неделю подняли на берег {} рыбаков из двух соседних посёлков."
+
+
+def test_an_article_that_differs_is_quoted_after_those_that_agree(hashed_words: HashedWordsModel) -> None:
+    agrees = passage(CREW.format(12), article_id="c" * 16)
+    differs = passage(f"Рыба ушла. {CREW.format(15)} Чайки остались.", article_id="b" * 16)
+    first, second = claims_of(hashed_words, passage(CREW.format(12)), differs, agrees)
+    assert (first.text, cited(first), first.difference) == (CREW.format(12), ["a", "c"], None)
+    assert (second.text, cited(second)) == (f"\n\n{CREW.format(15)}", ["b"])
+    assert second.difference is not None
+    assert second.difference.quotes == (first.quotes[0], second.quotes[0])
+    assert second.difference.words == ("12 рыбаков", "15 рыбаков")
+
+
+def test_a_second_quote_that_was_given_as_the_differing_one_is_not_given_again(hashed_words: HashedWordsModel) -> None:
+    one, two = passage(CREW.format(12)), passage(CREW.format(15), article_id="b" * 16)
+    evidence = Evidence((one, two), SentenceRanker(hashed_words).for_query("Уловы в заливе?", (one, two)))
+    assert len(choose_quotes(evidence.sentences)) == 2
+    claims = list(answerer(hashed_words).draft(Question("Уловы в заливе?"), evidence, {}))
+    assert [claim.text.strip() for claim in claims if isinstance(claim, Claim)] == [one.text, two.text]
 
 
 SENTENCES = st.sampled_from(["Дождь.", "Снег идёт второй день подряд.", "Где?", "Слово " * 40 + "всё.", "Град"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from qa.language import MODEL_FAILED, REFUSALS, question_language
+from index.text import question_language
+from qa.language import MODEL_FAILED, REFUSALS, WIDENED
 from qa.records import RefusalReason
 
 
@@ -26,6 +27,12 @@ from qa.records import RefusalReason
 )
 def test_words_decide_not_letters(text: str, language: str) -> None:
     assert question_language(text) == language
+
+
+def test_what_is_said_of_a_period_that_was_given_up_names_it_in_both_languages() -> None:
+    assert question_language(WIDENED["ru"].format(words="вчера")) == "ru"
+    assert question_language(WIDENED["en"].format(words="yesterday")) == "en"
+    assert all("{words}" in text for text in WIDENED.values())
 
 
 def test_every_refusal_is_worded_in_both_languages() -> None:

@@ -2,98 +2,226 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from index.errors import IndexDamagedError
-from index.lexical import K1, B, LexicalIndex, LexicalWriter
-from index.records import Chunk
+from index.lexical import K1, NAME, Alternatives, B, LexicalIndex, LexicalWriter, chunk_terms
+from index.names import name_keys
 from index.text import terms
 
 TEXTS = [
     "В порт пришли два судна с зерном. Суда разгрузили за ночь.",
     "Мост закрыли на ремонт, движение пустили в объезд.",
-    "На ремонт моста и порта выделили 1 000 рублей.",
-    "Grain prices fell in the port.",
+    "На ремонт моста и порта выделили 1 000 рублей. Мост, сказал Чавес, — не порт.",
+    "Grain prices fell in the port. Chavez said so.",
+    "…",
+]
+FILES = [
+    "data.csc.index.npy",
+    "indices.csc.index.npy",
+    "indptr.csc.index.npy",
+    "params.index.json",
+    "vocab.index.json",
 ]
 
 
-def chunks(texts: list[str]) -> list[Chunk]:
-    return [Chunk(f"{number:016x}", 0, len(text), text) for number, text in enumerate(texts)]
+def save(folder: Path, *batches: Sequence[str]) -> LexicalIndex:
+    writer = LexicalWriter()
+    for batch in batches:
+        writer.add(batch)
+    writer.save(folder)
+    return LexicalIndex(folder)
 
 
 @pytest.fixture
 def lexical(tmp_path: Path) -> LexicalIndex:
-    writer = LexicalWriter()
-    writer.add(chunks(TEXTS)[:2])
-    writer.add(chunks(TEXTS)[2:])
-    writer.save(tmp_path / "lexical")
-    return LexicalIndex(tmp_path / "lexical")
+    return save(tmp_path / "lexical", TEXTS[:2], TEXTS[2:])
 
 
-def share(query: str, text: str) -> float:
-    """BM25 (Lucene's form without k1 + 1) over the query's whole weight, written out from the formula."""
-    documents = [Counter(terms(other)) for other in TEXTS]
-    average = sum(sum(document.values()) for document in documents) / len(documents)
+@pytest.fixture(scope="module")
+def shared_lexical(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
+    """Of words that are in most chunks and words that are in one."""
+    return save(tmp_path_factory.mktemp("shared") / "lexical", TEXTS, ["мост и порт"] * 7)
 
-    def weight(term: str) -> float:
-        n = sum(term in document for document in documents)
-        return math.log(1 + (len(documents) - n + 0.5) / (n + 0.5))
 
-    document = Counter(terms(text))
-    length = sum(document.values())
-    asked = set(terms(query))
-    score = sum(
-        weight(term) * document[term] / (document[term] + K1 * (1 - B + B * length / average)) for term in asked
-    )
-    return score / sum(map(weight, asked))
+def plain(query: str) -> list[Alternatives]:
+    """Each term of a query, once, standing for itself only."""
+    return [{term: 1.0} for term in dict.fromkeys(terms(query))]
+
+
+class Formula:
+    """BM25 in Lucene's form without k1 + 1, over `TEXTS`, written out."""
+
+    def __init__(self) -> None:
+        self.documents = [Counter(terms(text)) + Counter("~" + key for key in name_keys(text)) for text in TEXTS]
+        self.average = sum(document.total() for document in self.documents) / len(TEXTS)
+
+    def n_with(self, term: str) -> int:
+        return sum(term in document for document in self.documents)
+
+    def weight(self, term: str) -> float:
+        n = self.n_with(term)
+        return math.log(1 + (len(TEXTS) - n + 0.5) / (n + 0.5))
+
+    def score(self, term: str, document: Counter[str]) -> float:
+        saturation = K1 * (1 - B + B * document.total() / self.average)
+        return self.weight(term) * document[term] / (document[term] + saturation) if document[term] else 0.0
+
+    def of_word(self, alternatives: Alternatives) -> float:
+        """The most that a word can give: of its own term where that is known, of the rarest alternative where not."""
+        known = [term for term in alternatives if self.n_with(term)]
+        own = next(iter(alternatives))
+        if own in known or not known:
+            return self.weight(own)
+        return max(map(self.weight, known))
+
+    def shares(self, query: Sequence[Alternatives]) -> list[float]:
+        total = sum(map(self.of_word, query))
+        return [sum(self.gives(word, document) for word in query) / total for document in self.documents]
+
+    def gives(self, word: Alternatives, document: Counter[str]) -> float:
+        """The best alternative counts; one that is rarer than the word weighs as much as the word."""
+        known = {term: weight for term, weight in word.items() if self.n_with(term)}
+        return max(
+            (
+                weight * min(1, self.of_word(word) / self.weight(term)) * self.score(term, document)
+                for term, weight in known.items()
+            ),
+            default=0.0,
+        )
 
 
 @pytest.mark.parametrize(
-    "query", ["ремонт моста", "суда с зерном в порту", "зерно и самолёт", "grain port зерно", "1000"]
+    "query", ["ремонт моста", "суда с зерном в порту", "зерно и самолёт", "grain port зерно", "1000", "порт порта мост"]
 )
-def test_scores_are_those_of_the_formula(lexical: LexicalIndex, query: str) -> None:
-    expected = [share(query, text) for text in TEXTS]
-    np.testing.assert_allclose(lexical.scores(query), expected, rtol=1e-5)
+def test_shares_are_those_of_the_formula(lexical: LexicalIndex, query: str) -> None:
+    expected = Formula().shares(plain(query))
+    np.testing.assert_allclose(lexical.shares(plain(query)), expected, rtol=1e-5)
     assert max(expected) > 0
 
 
-def test_scores_stay_within_0_and_1(lexical: LexicalIndex) -> None:
-    for query in (*TEXTS, "ремонт " * 50):
-        scores = lexical.scores(query)
-        assert scores.min() >= 0
-        assert scores.max() < 1
+@pytest.mark.parametrize(
+    "query",
+    [
+        [{"chavez": 1.0, "~svs": 0.8}],  # a name's key stands in both alphabets
+        [{"chaves": 1.0, "~svs": 0.8}],  # the word itself is in no article
+        [{"harbour": 1.0, "порт": 0.5, "port": 0.7}],  # the better of two
+        [{"мост": 1.0, "ремонт": 0.9}, {"порт": 1.0, "судн": 0.2}],
+        [{"мост": 1.0, "неведом": 0.9}, {"штуковин": 1.0}],
+        [{"порт": 1.0, "grain": 0.9}],  # the other is rarer
+        [{"порт": 1.0, "grain": 0.9, "объезд": 0.1}, {"ремонт": 1.0, "судн": 1.0}],
+    ],
+)
+def test_of_alternatives_the_best_counts(lexical: LexicalIndex, query: list[Alternatives]) -> None:
+    expected = Formula().shares(query)
+    np.testing.assert_allclose(lexical.shares(query), expected, rtol=1e-5)
+    assert max(expected) > 0
 
 
-@pytest.mark.parametrize("query", ["", "???", "что это было", "неведомое"])
-def test_query_without_known_words_scores_0(lexical: LexicalIndex, query: str) -> None:
-    assert lexical.scores(query).tolist() == [0.0] * 4
+def test_a_share_worked_by_hand(tmp_path: Path) -> None:
+    """Three chunks of 2, 4 and 0 terms: 2 on average; "мост" is in both of the first, once and twice."""
+    lexical = save(tmp_path / "lexical", ["мост стоит", "мост за мостом, ремонт", ""])
+    idf = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
+    rarest = math.log(1 + 3.5 / 0.5)
+    first, second = idf * 1 / (1 + 0.6 * (0.5 + 0.5 * 2 / 2)), idf * 2 / (2 + 0.6 * (0.5 + 0.5 * 4 / 2))
+    expected = [first / (idf + rarest), second / (idf + rarest), 0]
+    np.testing.assert_allclose(lexical.shares([{"мост": 1.0}, {"неведом": 1.0}]), expected, rtol=1e-5)
+
+
+def test_names_count_into_the_length(tmp_path: Path) -> None:
+    """Of two chunks with as many words the one without names is shorter, hence scores higher."""
+    lexical = save(tmp_path / "lexical", ["мост видел Чавес", "мост видел человек"])
+    with_name, without = lexical.shares([{"мост": 1.0}])
+    assert without > with_name > 0
+    assert chunk_terms("мост видел Чавес") == ["мост", "видел", "чавес", NAME + "svs"]
+
+
+def test_the_key_of_a_name_is_no_word(tmp_path: Path) -> None:
+    lexical = save(tmp_path / "lexical", ["Чавес", "svs", "~svs"])
+    assert lexical.shares([{"~svs": 1.0}])[1:].tolist() == [0, 0]
+    assert lexical.shares([{"svs": 1.0}])[0] == 0
+
+
+def test_shares_of_texts_as_queries_stay_within_0_and_1(lexical: LexicalIndex) -> None:
+    for query in (*TEXTS[:4], "ремонт " * 50):
+        shares = lexical.shares(plain(query))
+        assert (shares.dtype, shares.shape) == (np.float32, (len(TEXTS),))
+        assert shares.min() >= 0
+        assert 0 < shares.max() < 1
+
+
+def test_a_rare_alternative_gives_no_more_than_the_whole_word(tmp_path: Path) -> None:
+    """A word that most chunks hold weighs little, its rare transcription much: it is still one word of the query."""
+    lexical = save(tmp_path / "lexical", ["maduro speaks"] * 8 + ["мадуро говорит"])
+    shares = lexical.shares([{"maduro": 1.0, "мадур": 0.8}])
+    assert 0 < shares.min()
+    assert shares.max() <= 1
+
+
+WORDS = st.sampled_from(["мост", "порт", "и", "ремонт", "~svs", "port", "судн", "1000", "неведом"])
+QUERIES = st.lists(
+    st.builds(lambda own, others: {own: 1.0} | others, WORDS, st.dictionaries(WORDS, st.floats(0.01, 1), max_size=3))
+)
+
+
+@settings(deadline=None)
+@given(QUERIES)
+def test_shares_of_any_query_stay_within_0_and_1(shared_lexical: LexicalIndex, query: list[Alternatives]) -> None:
+    shares = shared_lexical.shares(query)
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+
+
+@pytest.mark.parametrize("query", ["", "???", "неведомое"])
+def test_query_without_known_words_shares_0(lexical: LexicalIndex, query: str) -> None:
+    assert lexical.shares(plain(query)).tolist() == [0.0] * len(TEXTS)
 
 
 def test_unknown_words_lower_the_share(lexical: LexicalIndex) -> None:
-    assert lexical.scores("ремонт").max() > lexical.scores("ремонт неведомой штуковины").max() > 0
+    known, more = lexical.shares(plain("ремонт")), lexical.shares(plain("ремонт неведомой штуковины"))
+    assert known.max() > more.max() > 0
 
 
 def test_rows_are_in_the_order_of_adding(lexical: LexicalIndex) -> None:
-    assert lexical.ids_of([3, 0]) == [chunks(TEXTS)[3].chunk_id, chunks(TEXTS)[0].chunk_id]
-    mask = lexical.rows_of([chunks(TEXTS)[2].article_id, "f" * 16])
-    assert mask.tolist() == [False, False, True, False]
-    assert lexical.rows_of([]).tolist() == [False] * 4
+    assert len(lexical) == len(TEXTS)
+    for row, term in enumerate(["судн", "объезд", "рубл", "grain"]):
+        assert np.flatnonzero(lexical.shares([{term: 1.0}])).tolist() == [row]
+
+
+def test_it_knows_its_terms(lexical: LexicalIndex) -> None:
+    assert "мост" in lexical
+    assert NAME + "svs" in lexical
+    assert "chavez" in lexical
+    assert "svs" not in lexical
+    assert "моста" not in lexical
 
 
 def test_texts_without_a_single_word(tmp_path: Path) -> None:
-    writer = LexicalWriter()
-    writer.add(chunks(["…", "!!!"]))
-    writer.save(tmp_path / "lexical")
-    assert LexicalIndex(tmp_path / "lexical").scores("мост").tolist() == [0.0, 0.0]
+    lexical = save(tmp_path / "lexical", ["…", "!!!"])
+    assert len(lexical) == 2
+    assert lexical.shares(plain("мост")).tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("name", ["chunk_ids.npy", "vocab.index.json", "data.csc.index.npy", "params.index.json"])
-@pytest.mark.parametrize("content", [None, b"", b"not it"])
-def test_damaged_files_are_told(lexical: LexicalIndex, tmp_path: Path, name: str, content: bytes | None) -> None:
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("left", [None, 0.0, 0.5])
+def test_missing_and_truncated_files_are_told(
+    lexical: LexicalIndex, tmp_path: Path, name: str, left: float | None
+) -> None:
     path = tmp_path / "lexical" / name
-    path.unlink() if content is None else path.write_bytes(content)
+    content = path.read_bytes()
+    path.unlink() if left is None else path.write_bytes(content[: int(left * len(content))])
+    with pytest.raises(IndexDamagedError, match="otvet index"):
+        LexicalIndex(tmp_path / "lexical")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_other_files_are_told(lexical: LexicalIndex, tmp_path: Path, name: str) -> None:
+    (tmp_path / "lexical" / name).write_bytes(b"not it")
     with pytest.raises(IndexDamagedError, match="otvet index"):
         LexicalIndex(tmp_path / "lexical")

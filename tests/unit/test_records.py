@@ -8,7 +8,7 @@ import pytest
 
 from index.errors import QuestionError
 from index.records import Filters
-from qa.records import MAX_K, MAX_QUESTION_CHARS, MAX_TURNS, Question, Turn
+from qa.records import MAX_K, MAX_QUESTION_CHARS, MAX_TURNS, Answer, Question, Refusal, RefusalReason, Turn
 
 TURN = Turn("user", "А раньше?")
 
@@ -23,6 +23,7 @@ TURN = Turn("user", "А раньше?")
         ("Где?", {"k": MAX_K}),
         ("Где?", {"history": (TURN,) * MAX_TURNS}),
         ("Где?", {"mode": "generative"}),
+        ("Где?", {"use_dates": False}),
     ],
 )
 def test_what_is_within_bounds_is_kept_as_it_is(text: str, values: dict[str, Any]) -> None:
@@ -50,9 +51,14 @@ def test_what_is_out_of_bounds_is_refused_with_the_value(text: str, values: dict
         Question(text, **values)
 
 
-def test_a_question_says_nothing_that_was_not_asked_for() -> None:
+def test_a_value_says_nothing_that_was_not_asked_for() -> None:
     question = Question("Где?")
     assert (question.history, question.k, question.mode, question.filters) == ((), None, "auto", Filters())
+    assert question.use_dates
+    answer = Answer("Там.", "ru", "extractive", ())
+    assert (answer.notice, answer.period, answer.disagreements, answer.timings_ms) == (None, None, (), {})
+    refusal = Refusal(RefusalReason.NOT_RELEVANT, "Нет.", "ru", ())
+    assert (refusal.period, refusal.timings_ms) == (None, {})
 
 
 def test_dates_the_wrong_way_round_are_refused() -> None:

@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from index.records import Article
-from qa.records import Answer, Citation, Refusal, RefusalReason, Source
+from qa.dates import Period
+from qa.records import Answer, Citation, Disagreement, Refusal, RefusalReason, Source
 from ui.render import (
     answer_cards,
     answer_markdown,
     article_link,
     article_page,
     missing_page,
-    notice,
     plain_markdown,
     refusal_cards,
+    remarks,
+    remarks_markdown,
     status,
 )
 
@@ -205,16 +207,73 @@ def test_an_id_of_another_retriever_cannot_leave_its_link() -> None:
     assert [element.tag for element in shown.elements] == ["p", "a"]
 
 
-def test_status_and_notice_are_emphasised_lines() -> None:
+def test_status_and_remarks_are_emphasised_lines() -> None:
     for line in (status([], "ru"), status([], "en")):
         shown = Html(COMMONMARK.render(line))
         assert [element.tag for element in shown.elements] == ["p", "em"]
         assert "0" in shown.text
     answer = Answer("Text.", "en", "extractive", (), notice="The model <b>failed</b>.")
-    shown = Html(COMMONMARK.render(notice(answer) + "Text"))
+    shown = Html(COMMONMARK.render(remarks_markdown(answer, "en") + "Text"))
     assert [element.tag for element in shown.elements] == ["p", "em", "p"]
     assert shown.only("em").text == "The model <b>failed</b>."
-    assert notice(Answer("Text.", "en", "extractive", ())) == ""
+    assert remarks_markdown(Answer("Text.", "en", "extractive", ()), "en") == ""
+    assert remarks_markdown(Refusal(RefusalReason.NOT_STATED, "No.", "en", ()), "en") == ""
+
+
+def told(**values: Any) -> Answer:
+    return Answer("Text. [1] [2]", "en", "extractive", (citation(1), citation(2)), **values)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [
+        (date(2025, 10, 1), date(2025, 11, 2), "2025-10-01 – 2025-11-02"),
+        (date(2025, 10, 1), None, "2025-10-01 – …"),
+        (None, date(2025, 10, 1), "… – 2025-10-01"),
+        (date(2025, 10, 1), date(2025, 10, 1), "2025-10-01"),
+    ],
+)
+def test_a_period_is_told_with_its_days_and_its_words(first: date | None, last: date | None, days: str) -> None:
+    period = Period(first, last, "in October")
+    assert remarks(told(period=period), "en") == [f"Only articles of {days} (“in October” in the question)."]
+    assert remarks(told(period=period), "ru") == [f"Только статьи за {days} («in October» в вопросе)."]
+    refusal = Refusal(RefusalReason.NO_ARTICLES, "No.", "en", (), period=period)
+    assert remarks(refusal, "en") == remarks(told(period=period), "en")
+
+
+def test_differences_are_told_with_their_words_and_markers() -> None:
+    answer = told(disagreements=(Disagreement((1, 2), ("12 men", "15 men")), Disagreement((1, 3), ("May", "June"))))
+    assert remarks(answer, "en") == [
+        "The articles differ: “12 men” [1], “15 men” [2].",
+        "The articles differ: “May” [1], “June” [3].",
+    ]
+    assert remarks(answer, "ru")[0] == "Статьи расходятся: «12 men» [1], «15 men» [2]."
+
+
+def test_all_that_there_is_to_know_is_told() -> None:
+    difference = Disagreement((1, 2), ("12", "15"))
+    answer = told(notice="Widened.", period=Period(date(2025, 1, 1), None, "since"), disagreements=(difference,))
+    assert [line.split()[0] for line in remarks(answer, "en")] == ["Widened.", "Only", "The"]
+
+
+@given(st.text(MARKDOWN_MARKS, max_size=30), st.text(MARKDOWN_MARKS, max_size=30))
+def test_remarks_are_emphasised_lines_of_mere_text(one: str, other: str) -> None:
+    period = Period(date(2025, 10, 1), None, f"в{one}")
+    answer = told(notice=f"(!) {one}{other}.", period=period, disagreements=(Disagreement((1, 2), (one, other)),))
+    for language in ("ru", "en"):
+        lines = remarks(answer, language)  # type: ignore[arg-type]
+        html = Html(COMMONMARK.render(remarks_markdown(answer, language) + "Text"))  # type: ignore[arg-type]
+        assert [element.tag for element in html.elements] == ["p", "em"] * 3 + ["p"]
+        assert [words(element.text) for element in html.elements if element.tag == "em"] == list(map(words, lines))
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_remarks_defuse(evil: str) -> None:
+    answer = told(period=Period(None, date(2025, 10, 1), evil), disagreements=(Disagreement((1, 2), (evil, evil)),))
+    html = Html(COMMONMARK.render(remarks_markdown(answer, "ru")))
+    check_only(html, {"p": set(), "em": set()})
+    assert words(html.text) == words(" ".join(remarks(answer, "ru")))
+    assert html.text.count(" ".join(evil.split())) == 3
 
 
 @pytest.mark.parametrize("evil", EVIL)

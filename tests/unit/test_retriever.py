@@ -8,14 +8,22 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 
 from index.records import Article, Chunk, Filters, Hit
+from qa.passages import passage_of
 from qa.records import Passage, Source
-from qa.retriever import OtvetRetriever, passage_of
+from qa.retriever import OtvetRetriever
 
 TEXT = "Паром ушёл на север. Вернётся в среду."
 DATED = Article("a" * 16, "Паром", TEXT, date(2024, 5, 1), "https://a.test/1", "Вестник", ("И. Весло",), "ru", "a.txt")
 BARE = Article("b" * 16, "Ferry", "It went north.", None, None, None, (), "en", "b.txt")
+AGAIN = Article("c" * 16, "Пароход", TEXT, date(2024, 5, 2), None, "Заря", (), "ru", "c.txt")
 HITS = [
-    Hit(1, 0.75, Chunk(DATED.article_id, 21, 38, TEXT[21:38]), DATED),
+    Hit(
+        1,
+        0.75,
+        Chunk(DATED.article_id, 21, 38, TEXT[21:38]),
+        DATED,
+        repeats=(Hit(1, 0.7, Chunk(AGAIN.article_id, 0, 20, TEXT[:20]), AGAIN),),
+    ),
     Hit(2, 0.5, Chunk(BARE.article_id, 0, 14, BARE.text), BARE),
 ]
 
@@ -33,10 +41,10 @@ class RecordedSearch:
 
 def test_documents_and_passages_say_the_same() -> None:
     documents = OtvetRetriever(search=RecordedSearch()).invoke("паром")
+    repeat = Passage(Source("c" * 16, "Пароход", date(2024, 5, 2), "Заря", None, "ru"), 0, 20, TEXT[:20], 0.7)
+    ferry = Source("a" * 16, "Паром", date(2024, 5, 1), "Вестник", "https://a.test/1", "ru")
     assert [passage_of(document) for document in documents] == [
-        Passage(
-            Source("a" * 16, "Паром", date(2024, 5, 1), "Вестник", "https://a.test/1", "ru"), 21, 38, TEXT[21:38], 0.75
-        ),
+        Passage(ferry, 21, 38, TEXT[21:38], 0.75, (repeat,)),
         Passage(Source("b" * 16, "Ferry", None, None, None, "en"), 0, 14, "It went north.", 0.5),
     ]
 
@@ -46,8 +54,14 @@ def test_documents_carry_plain_values_that_can_be_stored() -> None:
     assert (first.id, first.page_content) == (f"{'a' * 16}:21-38", "Вернётся в среду.")
     assert first.metadata["published_at"] == "2024-05-01"
     assert second.metadata["published_at"] is None
-    assert set(first.metadata) == set(second.metadata)
-    assert {type(value) for value in first.metadata.values()} == {str, int, float}
+    [repeat] = first.metadata["repeats"]
+    assert (repeat.id, repeat.page_content, repeat.metadata["repeats"]) == (f"{'c' * 16}:0-20", TEXT[:20], [])
+    assert second.metadata["repeats"] == []
+    assert set(first.metadata) == set(second.metadata) == set(repeat.metadata)
+    for document in (first, repeat):
+        values = [value for name, value in document.metadata.items() if name != "repeats"]
+        assert {type(value) for value in values} <= {str, int, float, type(None)}
+    assert {type(value) for name, value in first.metadata.items() if name != "repeats"} == {str, int, float}
 
 
 def test_k_and_filters_hold_for_one_call() -> None:

@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from index.errors import IndexMissingError
 from qa.chain import AnswerChain
+from qa.dates import Period
 from qa.records import (
     Answer,
     Citation,
     CitationFound,
+    Disagreement,
     Event,
     Passage,
     PassagesFound,
@@ -72,6 +74,43 @@ def test_refusal_names_the_nearest() -> None:
     text, cards = shown(Told(PassagesFound((PASSAGE,)), refusal))[-1]
     assert plain_text(text) == "Ответа нет."
     assert "Мост" in cards
+
+
+def test_period_and_differences_are_told_above_the_answer_in_the_questions_language() -> None:
+    period = Period(date(2024, 3, 1), date(2024, 3, 31), "в марте")
+    other = Citation(2, SOURCE, "Мост закроют.", 14, 27, 0.8)
+    answer = Answer(
+        "Мост закрыли. [1]\n\nМост закроют. [2]",
+        "ru",
+        "extractive",
+        (CITATION, other),
+        period=period,
+        disagreements=(Disagreement((1, 2), ("5 марта", "7 марта")),),
+    )
+    text, cards = shown(Told(PassagesFound((PASSAGE,)), answer))[-1]
+    assert plain_text(text).split("\n\n") == [
+        "*Только статьи за 2024-03-01 – 2024-03-31 («в марте» в вопросе).*",
+        "*Статьи расходятся: «5 марта» [1], «7 марта» [2].*",
+        "Мост закрыли. [1]",
+        "Мост закроют. [2]",
+    ]
+    assert cards.count("otvet-card") == 2
+
+
+def test_a_refusal_tells_the_period_that_was_kept_to() -> None:
+    refusal = Refusal(
+        RefusalReason.NOT_RELEVANT, "Ответа нет.", "ru", (SOURCE,), Period(date(2024, 3, 1), None, "с марта")
+    )
+    text, _ = shown(Told(PassagesFound((PASSAGE,)), refusal))[-1]
+    assert plain_text(text) == "*Только статьи за 2024-03-01 – … («с марта» в вопросе).*\n\nОтвета нет."
+
+
+def test_the_box_for_dates_reaches_the_chain() -> None:
+    told = Told(QUOTED)
+    shown(told)
+    for use_dates in (True, False):
+        list(show(cast("AnswerChain", told), "Что закрыли?", [], use_dates=use_dates))
+    assert [question.use_dates for question in told.asked] == [True, True, False]
 
 
 def test_error_is_shown_in_its_words() -> None:
