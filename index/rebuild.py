@@ -18,6 +18,7 @@ from index.errors import CorpusError, IndexStateError
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
+    LATE_DIR,
     LEXICAL_DIR,
     VECTORS_DIR,
     WORDS_DIR,
@@ -30,6 +31,7 @@ from index.generations import (
     write_manifest,
     writing,
 )
+from index.late_interaction import LateWriter
 from index.lexical import LexicalWriter
 from index.readers import read_corpus
 from index.records import Article, Chunk, Progress, Skipped
@@ -38,11 +40,12 @@ from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
 from index.store import ChunkStore
 from index.vectors import ChunkPlace, VectorWriter
-from index.words import WordWriter
+from index.words import WordWriter, content_words, mean_states
 
 log = logging.getLogger(__name__)
 
 ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and stored together; bounds the memory
+CHUNKS_AT_ONCE = 64  # the states of their words take up to 600 kB a chunk
 SENTENCES_AT_ONCE = 512  # the vectors of their words take 30 kB a sentence
 N_REASONS = 5
 
@@ -170,22 +173,28 @@ def _embed(building: Path, settings: IndexSettings, model: EmbeddingModel, tell:
         closing(ArticleStore(building / ARTICLES_FILE)) as articles,
         closing(ChunkStore(building / CHUNKS_DIR, create=True)) as store,
         VectorWriter(building / VECTORS_DIR) as vectors,
+        LateWriter(building / LATE_DIR) as late,
     ):
-        embedding = _Embedding(model, store, vectors, max_tokens=min(settings.chunk_max_tokens, model.max_tokens))
+        max_tokens = min(settings.chunk_max_tokens, model.max_tokens)
+        embedding = _Embedding(model, store, vectors, late, max_tokens=max_tokens)
         remaining = articles.all()
         while batch := list(islice(remaining, ARTICLES_AT_ONCE)):
             embedding.add(batch)
             tell("embed", embedding.n_articles, articles.n_articles)
     embedding.lexical.save(building / LEXICAL_DIR)
-    embedding.words.save(building / WORDS_DIR, model)
+    embedding.words.save(building / WORDS_DIR, embedding.means)
     return embedding.n_chunks
 
 
 class _Embedding:
     """Takes articles, batch after batch, to all that is stored of them."""
 
-    def __init__(self, model: EmbeddingModel, store: ChunkStore, vectors: VectorWriter, *, max_tokens: int) -> None:
-        self._model, self._store, self._vectors, self._max_tokens = model, store, vectors, max_tokens
+    def __init__(
+        self, model: EmbeddingModel, store: ChunkStore, vectors: VectorWriter, late: LateWriter, *, max_tokens: int
+    ) -> None:
+        self._model, self._store, self._vectors, self._late = model, store, vectors, late
+        self._max_tokens = max_tokens
+        self.means = mean_states(model)
         self.lexical, self.words = LexicalWriter(), WordWriter()
         self.n_articles = self.n_chunks = 0
 
@@ -196,12 +205,12 @@ class _Embedding:
             for chunk in self._cut(article)
         ]
         texts = [chunk.text for _, chunk in chunks]
-        vectors = self._model.encode_documents(texts)
+        vectors = self._encode_chunks([chunk for _, chunk in chunks])
         self._store.add(vectors, first_row=self.n_chunks)
         self.lexical.add(texts)
         spans = [split_sentences(text) for text in texts]
         sentences = [text[start:end] for text, own in zip(texts, spans, strict=True) for start, end in own]
-        left = self._encode(sentences)
+        left = self._encode_sentences(sentences)
         for (position, chunk), vector, own in zip(chunks, vectors, spans, strict=True):
             here, left = left[: len(own)], left[len(own) :]
             shifted = [Span(chunk.start + start, chunk.start + end) for start, end in own]
@@ -211,12 +220,24 @@ class _Embedding:
     def _cut(self, article: Article) -> list[Chunk]:
         return chunk_article(article, count_tokens=self._model.count_tokens, max_tokens=self._max_tokens)
 
-    def _encode(self, sentences: Sequence[str]) -> Vectors:
+    def _encode_chunks(self, chunks: Sequence[Chunk]) -> Vectors:
+        """Vectors of chunks, (len(chunks), dim); their words go to the late interaction."""
+        vectors = np.empty((len(chunks), self._model.dim), np.float32)
+        for at in range(0, len(chunks), CHUNKS_AT_ONCE):
+            some = chunks[at : at + CHUNKS_AT_ONCE]
+            encodings = self._model.encode_passages([chunk.text for chunk in some])
+            vectors[at : at + len(some)] = [encoding.vector for encoding in encodings]
+            for chunk, encoding in zip(some, encodings, strict=True):
+                words = content_words(chunk.text, encoding, self.means)
+                self._late.add([chunk.start + start for start in words.starts], words.states)
+        return vectors
+
+    def _encode_sentences(self, sentences: Sequence[str]) -> Vectors:
         """Vectors of sentences, (len(sentences), dim); their words are taken in."""
         vectors = np.empty((len(sentences), self._model.dim), np.float32)
         for at in range(0, len(sentences), SENTENCES_AT_ONCE):
             texts = sentences[at : at + SENTENCES_AT_ONCE]
-            encodings = self._model.encode_sentences(texts)
+            encodings = self._model.encode_passages(texts)
             self.words.add(texts, encodings)
             vectors[at : at + len(texts)] = [encoding.vector for encoding in encodings]
         return vectors

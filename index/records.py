@@ -65,11 +65,13 @@ class Legs:
         cosine: of the query with the chunk, in [-1, 1].
         sentence: the highest one with one of its sentences, in [-1, 1].
         share: of the query's words by weight that the chunk holds, in [0, 1).
+        max_sim: how near the chunk's words come to the query's, each in its context, on average, in [-1, 1].
     """
 
     cosine: float
     sentence: float
     share: float
+    max_sim: float
 
 
 @dataclass(frozen=True, slots=True)

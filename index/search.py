@@ -1,19 +1,21 @@
 """From a query to ranked hits: meaning and words, fused.
 
 Decision: both legs name candidates, and every candidate is then judged by all: the chunk's cosine, its best sentence's,
-and the share of the query's words that it holds (index/fusion.py). Ranks and z-scores of the legs are not used, as they
-count the keyword leg for much even where it has nothing to say, which ruins English questions over Russian articles.
+the share of the query's words that it holds, and how near its words come to the query's (index/fusion.py). Ranks and
+z-scores of the legs are not used, as they count the keyword leg for much even where it has nothing to say, which ruins
+English questions over Russian articles.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from index.clock import Clock
-from index.embedding import EmbeddingModel, Vectors
+from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError
 from index.expansion import expand
-from index.fusion import evidence, scores
+from index.fusion import Floats, evidence, scores
 from index.lexical import Scores
 from index.records import Article, Chunk, Filters, Hit, Legs
 from index.repeats import NEARLY, Shingles, is_repeat, shingles
@@ -21,7 +23,7 @@ from index.serving import Generation, Index
 from index.text import question_language
 from index.vectors import Mask, Rows
 
-MIN_CANDIDATES = 50  # of each leg
+MIN_CANDIDATES = 50  # of each leg; so many of them all are judged by their words too
 MORE = 4  # times as many, where repeats leave too few
 
 
@@ -63,7 +65,8 @@ class HybridSearch:
             while True:
                 rows = _candidates(generation, encoding.vector, shares, n, mask)
                 clock.lap("candidates")
-                hits = _hits(generation, query, encoding.vector, rows, shares, k)
+                judged = _judge(generation, query, encoding, rows, shares, n)
+                hits = _hits(generation, judged, k)
                 clock.lap("judge")
                 if len(hits) == k or n >= len(generation.vectors):
                     return hits
@@ -81,20 +84,37 @@ def _candidates(generation: Generation, vector: Vectors, shares: Scores, n: int,
     return np.union1d(dense, lexical[shares[lexical] > 0])
 
 
-def _hits(generation: Generation, query: str, vector: Vectors, rows: Rows, shares: Scores, k: int) -> list[Hit]:
-    """The best of the candidates, in order, each with those that repeat it."""
-    cosines, sentences = generation.vectors.cosines(vector, rows), generation.vectors.best_sentences(vector, rows)
-    positions = generation.vectors.articles[rows]
-    same_language = np.equal(generation.columns.languages[positions], question_language(query)).astype(np.bool_)
-    judged = scores(evidence(cosines, sentences, shares[rows]), same_language=same_language)
-    ids, days = [generation.columns.article_ids[one] for one in positions], generation.columns.days[positions]
-    order = sorted(range(len(rows)), key=lambda at: (-judged[at], -days[at], ids[at], rows[at]))
-    passages = _Passages(generation, rows[order])
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Candidates, best first: their rows, scores and legs."""
+
+    rows: Rows
+    scores: Floats
+    legs: list[Legs]
+
+
+def _judge(generation: Generation, query: str, encoding: Encoding, rows: Rows, shares: Scores, n: int) -> _Judged:
+    """The `n` best of the candidates, in order."""
+    vectors, columns = generation.vectors, generation.columns
+    cosines, sentences = vectors.cosines(encoding.vector, rows), vectors.best_sentences(encoding.vector, rows)
+    best = np.argsort(-evidence(cosines, sentences, shares[rows]), kind="stable")[:n]
+    rows, cosines, sentences, shares = rows[best], cosines[best], sentences[best], shares[rows[best]]
+    max_sims = generation.late.max_sims(generation.words.states(query, encoding), rows)
+    positions = vectors.articles[rows]
+    same_language = np.equal(columns.languages[positions], question_language(query)).astype(np.bool_)
+    found = scores(evidence(cosines, sentences, shares, max_sims), same_language=same_language)
+    ids, days = [columns.article_ids[one] for one in positions], columns.days[positions]
+    order = sorted(range(len(rows)), key=lambda at: (-found[at], -days[at], ids[at], rows[at]))
+    legs = np.stack([cosines, sentences, shares, max_sims], axis=1)[order].tolist()
+    return _Judged(rows[order], found[order], [Legs(*one) for one in legs])
+
+
+def _hits(generation: Generation, judged: _Judged, k: int) -> list[Hit]:
+    """The best `k`, each with those that repeat it."""
+    passages = _Passages(generation, judged.rows)
 
     def hit(at: int, rank: int, repeats: tuple[Hit, ...] = ()) -> Hit:
-        best = order[at]
-        legs = Legs(float(cosines[best]), float(sentences[best]), float(shares[rows[best]]))
-        return Hit(rank, float(judged[best]), passages.chunk(at), passages.article(at), legs, repeats)
+        return Hit(rank, float(judged.scores[at]), passages.chunk(at), passages.article(at), judged.legs[at], repeats)
 
     return [
         hit(first, rank, tuple(hit(at, rank) for at in repeats))

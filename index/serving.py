@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from index.articles import ArticleStore
-from index.embedding import EmbeddingModel, Vectors
+from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
 from index.filtering import ArticleColumns
 from index.generations import (
     ARTICLES_FILE,
     CHUNKS_DIR,
+    LATE_DIR,
     LEXICAL_DIR,
     VECTORS_DIR,
     WORDS_DIR,
@@ -25,6 +28,7 @@ from index.generations import (
     read_manifest,
     require_generation,
 )
+from index.late_interaction import LateIndex
 from index.lexical import LexicalIndex
 from index.records import Article, Filters
 from index.sentences import Span
@@ -34,6 +38,14 @@ from index.vectors import Mask, VectorIndex
 from index.words import WordIndex
 
 log = logging.getLogger(__name__)
+
+
+class JudgedSentences(NamedTuple):
+    """Sentences of an article, in its characters, with their cosines and MaxSims, (n,) each (index/fusion.py)."""
+
+    spans: list[Span]
+    cosines: npt.NDArray[np.float32]
+    max_sims: npt.NDArray[np.float32]
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +60,7 @@ class Generation:
     lexical: LexicalIndex
     vectors: VectorIndex
     words: WordIndex
+    late: LateIndex
     n_users: int = field(default=0)
 
     @classmethod
@@ -62,18 +75,19 @@ class Generation:
         try:
             lexical, words = LexicalIndex(path / LEXICAL_DIR), WordIndex(path / WORDS_DIR)
             vectors = VectorIndex(path / VECTORS_DIR, dim=manifest.dim)
+            late = LateIndex(path / LATE_DIR, width=words.width)
             chunks = ChunkStore(path / CHUNKS_DIR)
         except IndexDamagedError:
             articles.close()
             raise
-        generation = cls(path.name, manifest, articles, articles.columns(), chunks, lexical, vectors, words)
-        found = (articles.n_articles, chunks.count(), len(lexical), len(vectors))
-        promised = (manifest.n_articles, *[manifest.n_chunks] * 3)
+        generation = cls(path.name, manifest, articles, articles.columns(), chunks, lexical, vectors, words, late)
+        found = (articles.n_articles, chunks.count(), len(lexical), len(vectors), len(late))
+        promised = (manifest.n_articles, *[manifest.n_chunks] * 4)
         if found != promised:
             generation.close()
             raise IndexDamagedError(
-                f"{str(path)!r} holds {found} articles, chunks, keyword rows and vectors, its manifest says {promised};"
-                " run: otvet index"
+                f"{str(path)!r} holds {found} articles, chunks, keyword rows, vectors and rows of words, its manifest "
+                f"says {promised}; run: otvet index"
             )
         return generation
 
@@ -88,6 +102,14 @@ class Generation:
         found = [self.vectors.sentences(row) for row in rows]
         vectors = [vectors for _, vectors in found] or [np.empty((0, self.manifest.dim), np.float32)]
         return [span for spans, _ in found for span in spans], np.concatenate(vectors)
+
+    def judge_sentences(self, query: str, encoding: Encoding, article_id: str, start: int, end: int) -> JudgedSentences:
+        """What a query has to do with each of the sentences that `sentences` gives."""
+        spans, vectors = self.sentences(article_id, start, end)
+        position, states = self.columns.position(article_id), self.words.states(query, encoding)
+        rows = self.vectors.rows_in(position, start, end) if position is not None else []
+        max_sims = [self.late.of_sentences(states, row, self.vectors.sentences(row)[0]) for row in rows]
+        return JudgedSentences(spans, vectors @ encoding.vector, np.concatenate([*max_sims, np.empty(0, np.float32)]))
 
     def close(self) -> None:
         """Release the files."""
@@ -139,6 +161,11 @@ class Index:
         """See `Generation.sentences`; none where the serving generation has no such article."""
         with self.lease() as generation:
             return generation.sentences(article_id, start, end)
+
+    def judge_sentences(self, query: str, encoding: Encoding, article_id: str, start: int, end: int) -> JudgedSentences:
+        """See `Generation.judge_sentences`; none where the serving generation has no such article."""
+        with self.lease() as generation:
+            return generation.judge_sentences(query, encoding, article_id, start, end)
 
     def close(self) -> None:
         """Release the files. No lease may be open."""

@@ -82,8 +82,8 @@ class VectorIndex:
             self._sentences = np.load(folder / SENTENCES, mmap_mode="r")
             if self._chunks.dtype != CHUNK or self._sentences.shape[1:] != (2,):
                 raise ValueError(f"{CHUNKS} or {SENTENCES} has other columns")
-            self._chunk_vectors = _mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
-            self._sentence_vectors = _mapped(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
+            self._chunk_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
+            self._sentence_vectors = mapped(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
         except (OSError, ValueError, EOFError) as exc:
             raise IndexDamagedError(f"cannot read the vectors in {str(folder)!r} ({exc}); run: otvet index") from exc
         self.articles: npt.NDArray[np.int32] = self._chunks["article"]
@@ -144,7 +144,12 @@ def _products(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float32]:
     return products
 
 
-def _mapped(path: Path, dtype: type[np.floating], shape: tuple[int, int]) -> npt.NDArray[Any]:
+def mapped(path: Path, dtype: type[np.number], shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """The file as an array, of which only what is used takes memory.
+
+    Raises:
+        ValueError: the file is of another size.
+    """
     if path.stat().st_size != np.dtype(dtype).itemsize * shape[0] * shape[1]:
         raise ValueError(f"{path.name} does not hold {shape[0]} vectors of {shape[1]}")
     return np.memmap(path, dtype=dtype, mode="r", shape=shape) if shape[0] else np.empty(shape, dtype)

@@ -13,6 +13,7 @@ means (of all questions asked, of the words here for both sides) were no better 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,13 +88,12 @@ class WordWriter:
         self._counts[row] += 1
         self._sums[row] += vector
 
-    def save(self, folder: Path, model: EmbeddingModel) -> None:
-        """Write the words into a new folder. `model` is asked for the states of `QUESTIONS`."""
+    def save(self, folder: Path, means: Vectors) -> None:
+        """Write the words into a new folder. `means` are those of `mean_states`, which queries are told by."""
         folder.mkdir()
         counts = np.array(self._counts, np.int64)
         kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_WORDS])
         terms = np.array(list(self._rows), np.str_)[kept]
-        means = np.array([_mean_state(model, QUESTIONS[name]) for name in ALPHABETS])
         vectors = self._sums[kept] / counts[kept, None] if len(kept) else np.empty((0, means.shape[1]))
         others = np.array([alphabet(term) != "cyrillic" for term in terms], np.bool_)
         for mask in (others, ~others):
@@ -122,7 +122,8 @@ class WordIndex:
             raise IndexDamagedError(f"cannot read the words in {str(folder)!r} ({exc}); run: otvet index") from exc
         self._terms: list[str] = terms.tolist()
         self._is_cyrillic = np.array([alphabet(term) == "cyrillic" for term in self._terms], np.bool_)
-        self._means = dict(zip(ALPHABETS, means, strict=True))
+        self._means = means
+        self.width = int(means.shape[1])
 
     def nearest(self, query: str, encoding: Encoding, *, known: set[str]) -> dict[str, dict[str, float]]:
         """For each word of a query, as `fold` gives it: stems that are near in meaning, with similarities in (0, 1].
@@ -130,23 +131,53 @@ class WordIndex:
         Of a word in `known` only stems of the other alphabet are given, as the articles hold the word itself. Stop
         words have none.
         """
-        spans = {fold(query[start:end]): row for row, (start, end) in enumerate(encoding.words)}
-        asked = [word for word in spans if not is_stop_word(word)]
+        words, _, states = content_words(query, encoding, self._means)
+        asked = {word: row for row, word in enumerate(words)}
         if not asked or not self._terms:
             return {}
-        states = encoding.word_vectors[[spans[word] for word in asked]]
-        states = _unit(states - np.array([self._means[alphabet(word)] for word in asked]))
-        similarities = states @ self._vectors.T
+        similarities = states[list(asked.values())] @ self._vectors.T
         for row, word in zip(similarities, asked, strict=True):
             if word in known:
                 row[self._is_cyrillic if alphabet(word) == "cyrillic" else ~self._is_cyrillic] = 0
         return {word: self._best(row) for word, row in zip(asked, similarities, strict=True)}
+
+    def states(self, query: str, encoding: Encoding) -> Vectors:
+        """The states of a query's words as `content_words` gives them, (n_words, width)."""
+        return content_words(query, encoding, self._means).states
 
     def _best(self, similarities: npt.NDArray[np.float32]) -> dict[str, float]:
         n = min(NEAREST, len(similarities))
         best = np.argpartition(similarities, -n)[-n:]
         least = max(MIN_SIMILARITY, MIN_OF_BEST * float(similarities[best].max()))
         return {self._terms[row]: float(similarities[row]) for row in best if similarities[row] >= least}
+
+
+def mean_states(model: EmbeddingModel) -> Vectors:
+    """What the states of all words of a question have in common, (2, width), a row for each of `ALPHABETS`."""
+    return np.array([_mean_state(model, QUESTIONS[name]) for name in ALPHABETS], np.float32)
+
+
+class ContentWords(NamedTuple):
+    """The words of a text that are no stop words, in order.
+
+    Attributes:
+        words: as `fold` gives them.
+        starts: where each begins in the text.
+        states: less what all words of their alphabet have in common, (n_words, width), unit length.
+    """
+
+    words: list[str]
+    starts: list[int]
+    states: Vectors
+
+
+def content_words(text: str, encoding: Encoding, means: Vectors) -> ContentWords:
+    """What a query or a passage is compared by, word for word; `means` are those of `mean_states`."""
+    words = [fold(text[start:end]) for start, end in encoding.words]
+    kept = [row for row, word in enumerate(words) if not is_stop_word(word)]
+    common = means[[ALPHABETS.index(alphabet(words[row])) for row in kept]]
+    states = _unit(encoding.word_vectors[kept] - common)
+    return ContentWords([words[row] for row in kept], [encoding.words[row].start for row in kept], states)
 
 
 def _mean_state(model: EmbeddingModel, questions: Sequence[str]) -> Vectors:

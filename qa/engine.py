@@ -55,7 +55,7 @@ def make_engine(
     search: Search = HybridSearch(index, model)
     if reranker is not None:
         search = RerankedSearch(search, reranker)
-    ranker = SentenceRanker(model, index.sentences)
+    ranker = SentenceRanker(model, index)
     corroborator = Corroborator(ranker)
     chain = AnswerChain(
         retriever=OtvetRetriever(search=search, k=settings.k),

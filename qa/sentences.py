@@ -1,17 +1,20 @@
 """Which sentence of the passages speaks most of a text: used to quote, and to find what a claim rests on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from index.embedding import EmbeddingModel, Vectors
+from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.sentences import Span, split_sentences
+from index.serving import JudgedSentences
 from qa.records import Passage
 
 PASSAGES_CACHED = 2_048
+MAX_SIM_WEIGHT = 0.8  # beside a cosine; 0.4 and 1.2 quote the answer as often or less (qa/extractive.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Sentence:
     """A sentence of a passage: characters `start` to `end` of the article.
 
     Attributes:
-        score: its cosine with the query plus its passage's score; in [-1, 2], higher is better.
+        score: how near it is to the query plus its passage's score; in [-2, 3], higher is better.
     """
 
     passage: Passage
@@ -33,8 +36,16 @@ class Sentence:
         return self.passage.text[self.start - self.passage.start : self.end - self.passage.start]
 
 
-FindSentences = Callable[[str, int, int], tuple[list[Span], Vectors]]
-"""Spans and vectors of the sentences of an article (its id) between two of its characters; none where not known."""
+class KnownSentences(Protocol):
+    """Sentences that need not be embedded, being those of an index."""
+
+    def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
+        """Those of an article between two of its characters, and their vectors; none where not known."""
+        ...
+
+    def judge_sentences(self, query: str, encoding: Encoding, article_id: str, start: int, end: int) -> JudgedSentences:
+        """The same, and what a query has to do with them."""
+        ...
 
 
 class SentenceRanker:
@@ -42,29 +53,32 @@ class SentenceRanker:
 
     Args:
         model: embeds queries and claims.
-        find_sentences: the vectors that the index keeps; None to embed the sentences when they are needed.
+        known: the index whose sentences they are; None to embed the sentences when they are needed.
     """
 
-    def __init__(self, model: EmbeddingModel, find_sentences: FindSentences | None = None) -> None:
+    def __init__(self, model: EmbeddingModel, known: KnownSentences | None = None) -> None:
         self._model = model
-        self._find = find_sentences
+        self._known = known
         self._encode = lru_cache(maxsize=PASSAGES_CACHED)(self._encode_now)
 
     def for_query(self, query: str, passages: Sequence[Passage]) -> tuple[Sentence, ...]:
-        """Every sentence of the passages, best first, for a query."""
-        return self._rank(self._model.encode_query(query).vector, passages)
+        """Every sentence of the passages, best first, for a query: by its cosine and the MaxSim of its words."""
+        encoding = self._model.encode_query(query)
+        return _ranked(found for passage in passages for found in self._judge(query, encoding, passage))
 
     def for_claim(self, claim: str, passage: Passage) -> Sentence:
         """The sentence of a passage that is nearest to a claim, which may be in another language."""
-        return self._rank(self._model.encode_documents([claim])[0], [passage])[0]
+        spans, vectors = self.vectors(passage)
+        return _ranked(_scored(passage, spans, vectors @ self._model.encode_documents([claim])[0]))[0]
 
-    def _rank(self, query: npt.NDArray[np.float32], passages: Sequence[Passage]) -> tuple[Sentence, ...]:
-        sentences = []
-        for passage in passages:
-            spans, vectors = self.vectors(passage)
-            for (start, end), cosine in zip(spans, (vectors @ query).tolist(), strict=True):
-                sentences.append(Sentence(passage, start, end, cosine + passage.score))
-        return tuple(sorted(sentences, key=lambda sentence: -sentence.score))
+    def _judge(self, query: str, encoding: Encoding, passage: Passage) -> Iterator[Sentence]:
+        if self._known is not None:
+            place = passage.source.article_id, passage.start, passage.end
+            spans, cosines, max_sims = self._known.judge_sentences(query, encoding, *place)
+            if spans:
+                return _scored(passage, spans, cosines + MAX_SIM_WEIGHT * max_sims)
+        spans, vectors = self.vectors(passage)
+        return _scored(passage, spans, vectors @ encoding.vector)
 
     def alike(self, passage: Passage, others: Sequence[Passage]) -> list[tuple[Sentence, Sentence, float]]:
         """Each sentence of a passage with each one of the others, and their cosine; in no order."""
@@ -82,8 +96,8 @@ class SentenceRanker:
 
     def vectors(self, passage: Passage) -> tuple[list[Span], Vectors]:
         """The sentences of a passage, in the article's characters, and their vectors, (n, dim)."""
-        if self._find is not None:
-            spans, vectors = self._find(passage.source.article_id, passage.start, passage.end)
+        if self._known is not None:
+            spans, vectors = self._known.sentences(passage.source.article_id, passage.start, passage.end)
             if spans:
                 return spans, vectors
         spans, vectors = self._encode(passage.text)
@@ -92,3 +106,12 @@ class SentenceRanker:
     def _encode_now(self, text: str) -> tuple[list[Span], Vectors]:
         spans = split_sentences(text)
         return spans, self._model.encode_documents([text[start:end] for start, end in spans])
+
+
+def _scored(passage: Passage, spans: Sequence[Span], nearness: npt.NDArray[np.float32]) -> Iterator[Sentence]:
+    for (start, end), near in zip(spans, nearness.tolist(), strict=True):
+        yield Sentence(passage, start, end, near + passage.score)
+
+
+def _ranked(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
+    return tuple(sorted(sentences, key=lambda sentence: -sentence.score))

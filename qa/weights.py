@@ -3,7 +3,8 @@
     python -m qa.weights PASSAGES.json [--questions QUESTIONS.json]
 
 Every paragraph is an article of a throw-away index; with `--questions` the same questions are also asked in another
-language. `SHARE_WEIGHT` is the one of `WEIGHTS` with the best mean of recall@1 and MRR; slope and middles are those of
+language. The weights of the legs are those under which the right chunk is likeliest, all chunks competing (a softmax
+over them: ListNet of Cao et al., 2007, with one right chunk), the first leg's being 1. Slope and middles are those of
 a logistic regression (scikit-learn) that tells from the evidence of the best chunk whether it is the right one, for
 each question once as it is, once without its article ("far") and once without its paragraph ("near"), the first
 counting twice. Articles are parted in six: each sixth is judged with the numbers that the other five give.
@@ -27,9 +28,10 @@ from index.settings import IndexSettings
 from index.text import question_language
 from qa.evaluate import Collection, load_collection, throw_away_index
 
-WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+LEGS = ("chunk", "sentence", "share", "max_sim")
+RIDGE = 1e-3  # on weights of legs of unit spread
 N_PARTS = 6
-REFUSED_BELOW = (0.1, 0.15, 0.2, 0.3, 0.5)
+REFUSED_BELOW = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 KINDS = {"answerable": 2, "far": 1, "near": 1}  # and how much a question of each counts
 
 Floats = npt.NDArray[np.floating]
@@ -37,18 +39,18 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Legs:
-    """What the legs say of every paragraph, for every question, each (n_questions, n_chunks).
+class Asked:
+    """What the legs say of every paragraph, for every question.
 
     Attributes:
-        dense: cosine of the chunk plus that of its best sentence.
+        legs: (n_questions, n_chunks, len(LEGS)).
+        names: what the names alone say, (n_questions, n_chunks).
         paragraphs: of each chunk, (n_chunks,).
         right: the paragraph that answers each question, (n_questions,).
         is_cross: whether each question is in another language than the passages, (n_questions,).
     """
 
-    dense: Floats
-    shares: Floats
+    legs: Floats
     names: Floats
     paragraphs: Ints
     right: Ints
@@ -72,32 +74,49 @@ def measure(ranks: Ints) -> str:
     return f"R@1 {np.mean(ranks == 1):.3f}  R@5 {np.mean(ranks <= 5):.3f}  MRR {np.mean(1 / ranks):.3f}"
 
 
-def legs_of(collection: Collection, generation: Generation, places: dict[str, int], model: EmbeddingModel) -> Legs:
+def ask_all(collection: Collection, generation: Generation, places: dict[str, int], model: EmbeddingModel) -> Asked:
     """Ask every question and note what each leg says of every chunk."""
     rows = np.arange(len(generation.vectors))
     sources = {ref.article_id: ref.source for ref in generation.articles.refs()}
     paragraphs = [places[sources[generation.columns.article_ids[at]]] for at in generation.vectors.articles]
-    dense, shares, names = [], [], []
+    legs, names = [], []
     for question in collection.questions:
         encoding = model.encode_query(question.text)
-        vectors, lexical = generation.vectors, generation.lexical
-        dense.append(vectors.cosines(encoding.vector, rows) + vectors.best_sentences(encoding.vector, rows))
-        shares.append(lexical.shares(expand(question.text, encoding, words=generation.words, lexical=lexical)))
+        vectors, lexical, words = generation.vectors, generation.lexical, generation.words
+        of_question = (
+            vectors.cosines(encoding.vector, rows),
+            vectors.best_sentences(encoding.vector, rows),
+            lexical.shares(expand(question.text, encoding, words=words, lexical=lexical)),
+            generation.late.max_sims(words.states(question.text, encoding), rows),
+        )
+        legs.append(np.stack(of_question, axis=1))
         names.append(lexical.shares([{NAME + key: 1.0} for key in dict.fromkeys(name_keys(question.text))]))
     right = np.array([question.paragraph for question in collection.questions])
     language = question_language(collection.paragraphs[0])
     cross = np.array([question_language(question.text) != language for question in collection.questions])
-    return Legs(np.array(dense), np.array(shares), np.array(names), np.array(paragraphs), right, cross)
+    return Asked(np.array(legs, np.float64), np.array(names), np.array(paragraphs), right, cross)
 
 
-def best_weight(asked: Sequence[tuple[Legs, npt.NDArray[np.bool_]]]) -> float:
-    """The weight with the best mean of recall@1 and MRR, over the questions of each that are marked."""
+def best_weights(asked: Sequence[tuple[Asked, npt.NDArray[np.bool_]]]) -> Floats:
+    """The weight of each leg, over the questions of each that are marked; the first leg's is 1."""
+    from scipy.optimize import minimize
 
-    def merit(weight: float) -> float:
-        found = [legs.ranks(legs.dense + weight * legs.shares)[marked] for legs, marked in asked]
-        return float(np.mean([np.mean(ranks == 1) + np.mean(1 / ranks) for ranks in found]))
+    spread = np.concatenate([one.legs[marked].reshape(-1, len(LEGS)) for one, marked in asked]).std(axis=0) + 1e-9
+    legs = [one.legs[marked] / spread for one, marked in asked]
+    right = [one.paragraphs[None, :] == one.right[marked][:, None] for one, marked in asked]
 
-    return max(WEIGHTS, key=merit)
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        """How unlikely the right chunks are, and its gradient."""
+        total, gradient, n = RIDGE / 2 * float(weights @ weights), RIDGE * weights, sum(map(len, legs))
+        for values, is_right in zip(legs, right, strict=True):
+            likely = np.exp(values @ weights - (values @ weights).max(axis=1, keepdims=True))
+            of_all, of_right = likely.sum(axis=1, keepdims=True), (likely * is_right).sum(axis=1, keepdims=True)
+            total -= float(np.log(of_right / of_all).sum()) / n
+            gradient = gradient + np.einsum("qc,qcl->l", likely / of_all - likely * is_right / of_right, values) / n
+        return total, gradient
+
+    weights = minimize(loss, np.ones(len(LEGS)), jac=True, method="L-BFGS-B").x / spread
+    return np.asarray(weights / weights[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +130,17 @@ class Tops:
     parts: Ints
 
 
-def tops_of(legs: Legs, weight: float, kind: str, articles: Ints) -> Tops:
+def tops_of(asked: Asked, weights: Floats, kind: str, articles: Ints) -> Tops:
     """The best paragraph of each question, with what answers it in the index or taken out."""
-    found = legs.by_paragraph(legs.dense + weight * legs.shares)
+    found = asked.by_paragraph(asked.legs @ weights)
     if kind == "far":
-        found[articles[None, :] == articles[legs.right][:, None]] = -np.inf
+        found[articles[None, :] == articles[asked.right][:, None]] = -np.inf
     elif kind == "near":
-        found[np.arange(len(found)), legs.right] = -np.inf
+        found[np.arange(len(found)), asked.right] = -np.inf
     best = found.argmax(axis=1)
     counts = np.full(len(found), KINDS[kind])
-    parts = articles[legs.right] % N_PARTS
-    return Tops(found.max(axis=1), best == legs.right, legs.is_cross, counts, parts)
+    parts = articles[asked.right] % N_PARTS
+    return Tops(found.max(axis=1), best == asked.right, asked.is_cross, counts, parts)
 
 
 def logistic(tops: Sequence[Tops], marked: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
@@ -137,28 +156,28 @@ def logistic(tops: Sequence[Tops], marked: npt.NDArray[np.bool_]) -> tuple[float
     return float(slope), float(-middle / slope), float(-(middle + cross) / slope)
 
 
-def report(collections: dict[str, Collection], asked: dict[str, Legs]) -> list[str]:
+def report(collections: dict[str, Collection], asked: dict[str, Asked]) -> list[str]:
     """All that the command prints, line by line."""
     articles = np.array(next(iter(collections.values())).articles)
-    parts = {name: articles[legs.right] % N_PARTS for name, legs in asked.items()}
+    parts = {name: articles[one.right] % N_PARTS for name, one in asked.items()}
     lines = []
-    for name, legs in asked.items():
-        for leg, chunks in (("dense", legs.dense), ("keywords", legs.shares), ("names", legs.names)):
-            lines.append(f"{name}, {leg} alone: {measure(legs.ranks(chunks))}")
-    chosen = [best_weight([(asked[name], parts[name] != part) for name in asked]) for part in range(N_PARTS)]
-    weight = best_weight([(legs, np.ones(len(legs.right), np.bool_)) for legs in asked.values()])
-    lines.append(f"SHARE_WEIGHT {weight}; by the parts {chosen}")
-    for name, legs in asked.items():
-        held_out = np.empty(len(legs.right), np.int64)
-        for part, one in enumerate(chosen):
-            held_out[parts[name] == part] = legs.ranks(legs.dense + one * legs.shares)[parts[name] == part]
+    for name, one in asked.items():
+        alone = {leg: one.legs[..., at] for at, leg in enumerate(LEGS)} | {"names": one.names}
+        lines += [f"{name}, {leg} alone: {measure(one.ranks(chunks))}" for leg, chunks in alone.items()]
+    derived = [best_weights([(one, parts[name] != part) for name, one in asked.items()]) for part in range(N_PARTS)]
+    weights = best_weights([(one, np.ones(len(one.right), np.bool_)) for one in asked.values()])
+    lines.append("weights " + ", ".join(f"{leg} {weight:.3f}" for leg, weight in zip(LEGS, weights, strict=True)))
+    for name, one in asked.items():
+        held_out = np.empty(len(one.right), np.int64)
+        for part, others in enumerate(derived):
+            held_out[parts[name] == part] = one.ranks(one.legs @ others)[parts[name] == part]
         lines.append(f"{name}, fused: held out {measure(held_out)}")
-        lines.append(f"{name}, fused: fitted   {measure(legs.ranks(legs.dense + weight * legs.shares))}")
-    return lines + _report_scores(asked, weight, articles)
+        lines.append(f"{name}, fused: fitted   {measure(one.ranks(one.legs @ weights))}")
+    return lines + _report_scores(asked, weights, articles)
 
 
-def _report_scores(asked: dict[str, Legs], weight: float, articles: Ints) -> list[str]:
-    kinds = [(name, kind, tops_of(legs, weight, kind, articles)) for name, legs in asked.items() for kind in KINDS]
+def _report_scores(asked: dict[str, Asked], weights: Floats, articles: Ints) -> list[str]:
+    kinds = [(name, kind, tops_of(one, weights, kind, articles)) for name, one in asked.items() for kind in KINDS]
     tops = [one for _, _, one in kinds]
     parts = np.concatenate([one.parts for one in tops])
     slope, same, cross = logistic(tops, np.ones(len(parts), np.bool_))
@@ -186,7 +205,7 @@ def main() -> None:
     collections = {(file or options.passages).stem: load_collection(options.passages, file) for file in files}
     first = next(iter(collections.values()))
     with throw_away_index(first, model=model, settings=settings) as (index, places), index.lease() as generation:
-        asked = {name: legs_of(one, generation, places, model) for name, one in collections.items()}
+        asked = {name: ask_all(one, generation, places, model) for name, one in collections.items()}
     print("\n".join(report(collections, asked)))  # noqa: T201 - this is a command
 
 

@@ -55,7 +55,7 @@ class HashedWordsModel:
         self.n_documents += len(texts)
         return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIM)
 
-    def encode_sentences(self, texts: Sequence[str]) -> list[Encoding]:
+    def encode_passages(self, texts: Sequence[str]) -> list[Encoding]:
         return [self.encode_query(text) for text in texts]
 
     def encode_query(self, text: str) -> Encoding:

@@ -173,6 +173,7 @@ class LegsOut(BaseModel):
     cosine: float = Field(description="Of the query with the chunk, -1 to 1.")
     sentence: float = Field(description="The highest one with a sentence of the chunk, -1 to 1.")
     share: float = Field(description="Of the query's words, by weight, that the chunk holds, 0 to 1.")
+    max_sim: float = Field(description="How near the chunk's words come to the query's on average, -1 to 1.")
 
 
 class RepeatOut(SourceOut):

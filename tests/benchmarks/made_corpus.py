@@ -18,7 +18,7 @@ import numpy as np
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.making import make_article
 from index.records import Filters
-from index.sentences import split_sentences
+from index.sentences import Span, split_sentences
 
 N_DAYS = 1000  # articles are spread over so many, so that ten days are 1 % of them
 FIRST_DAY = date(2024, 1, 1)
@@ -80,7 +80,7 @@ class MadeModel:
         self.encode_query, self.count_tokens = real.encode_query, real.count_tokens
         self.seconds, self.n_embedded = 0.0, 0
         self._real, self._bank = real, bank
-        self._encodings = real.encode_sentences(bank.sentences)
+        self._encodings = real.encode_passages(bank.sentences)
         sentences, passages = np.array([one.vector for one in self._encodings]), real.encode_documents(paragraphs)
         self._middle, self._deviations = passages.mean(axis=0), sentences - sentences.mean(axis=0)
         self._of_paragraphs = passages - self._middle
@@ -92,9 +92,20 @@ class MadeModel:
         with self._clock():
             return np.array([self._passage(text) for text in texts], np.float32)
 
-    def encode_sentences(self, texts: Sequence[str]) -> list[Encoding]:
+    def encode_passages(self, texts: Sequence[str]) -> list[Encoding]:
         with self._clock():
-            return [self._sentence(text) for text in texts]
+            return [self._sentence(text) if shape(text) in self._bank.rows else self._whole(text) for text in texts]
+
+    def _whole(self, text: str) -> Encoding:
+        """A passage: its words are those of its sentences."""
+        spans = split_sentences(text)
+        parts = [self._sentence(text[start:end]) for start, end in spans]
+        words = [
+            Span(span.start + start, span.start + end)
+            for span, part in zip(spans, parts, strict=True)
+            for start, end in part.words
+        ]
+        return Encoding(self._passage(text), tuple(words), np.concatenate([part.word_vectors for part in parts]))
 
     def _passage(self, text: str) -> Vectors:
         rows = [self._bank.rows.get(shape(text[start:end])) for start, end in split_sentences(text)]
@@ -108,7 +119,7 @@ class MadeModel:
         row = self._bank.rows.get(shape(text))
         if row is None:
             self.n_embedded += 1
-            return self._real.encode_sentences([text])[0]
+            return self._real.encode_passages([text])[0]
         original, copied = self._bank.sentences[row], self._encodings[row]
         invented = [n for n, (start, end) in enumerate(copied.words) if text[start:end] != original[start:end]]
         states = copied.word_vectors

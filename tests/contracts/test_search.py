@@ -104,6 +104,7 @@ class SearchContract:
                 assert abs(hit.legs.cosine) <= 1 + rounding
                 assert abs(hit.legs.sentence) <= 1 + rounding
                 assert 0 <= hit.legs.share <= 1
+                assert abs(hit.legs.max_sim) <= 1
 
     def test_finds_what_speaks_of_the_query(self, search: Search) -> None:
         assert titles(search.search("Судно вышло из порта", k=1, filters=ANY)) == ["Порт"]

@@ -106,7 +106,7 @@ def test_search_has_every_field(client: TestClient) -> None:
     for hit in hits:
         assert set(hit) == SOURCE | {"rank", "score", "text", "start", "end", "legs", "repeats"}
         assert 0 <= hit["score"] <= 1
-        assert set(hit["legs"]) == {"cosine", "sentence", "share"}
+        assert set(hit["legs"]) == {"cosine", "sentence", "share", "max_sim"}
         assert all(-1 <= value <= 1 for value in hit["legs"].values())
         article = client.get(f"/articles/{hit['article_id']}").json()
         assert article["text"][hit["start"] : hit["end"]] == hit["text"]

@@ -28,13 +28,7 @@ def real_engine(
     return make_engine(Index(settings, model), model, AnswerSettings())
 
 
-def _in_russian_it_fails(text: str) -> object:
-    """Known fault of 2026-11-22: the sentence that names Iran is quoted, the one with what was asked for is not."""
-    reason = "the quote stops before the sentence that says what Iran was asked for"
-    return pytest.param(text, marks=pytest.mark.xfail(strict=True, reason=reason)) if text[0] > "z" else text
-
-
-@pytest.mark.parametrize("text", list(map(_in_russian_it_fails, IRAN)))
+@pytest.mark.parametrize("text", IRAN)
 def test_real_articles_tell_what_iran_was_asked_for(real_engine: Engine, text: str) -> None:
     answer = real_engine.chain.invoke(text)
     assert isinstance(answer, Answer)

@@ -140,18 +140,18 @@ def test_vectors_of_a_model_that_does_not_normalise_are_unit_length_too(tmp_path
     (copy / "modules.json").unlink()
     (copy / "modules.json").write_text(json.dumps([layer for layer in layers if "Normalize" not in layer["type"]]))
     other = load_embedding_model(str(copy), cache_dir=tmp_path)
-    vectors = [other.encode_query(TEXTS[0]).vector, other.encode_sentences(TEXTS[:1])[0].vector]
+    vectors = [other.encode_query(TEXTS[0]).vector, other.encode_passages(TEXTS[:1])[0].vector]
     np.testing.assert_allclose(np.linalg.norm([*vectors, *other.encode_documents(TEXTS[:1])], axis=1), 1, atol=1e-5)
 
 
 def test_sentences_have_the_vectors_of_documents_and_words_in_their_places(model: SentenceTransformerModel) -> None:
     texts = [*TEXTS[:4], "", "42", "что"]
-    encodings = model.encode_sentences(texts)
+    encodings = model.encode_passages(texts)
     np.testing.assert_allclose([each.vector for each in encodings], model.encode_documents(texts), atol=1e-4)
     for text, encoding in zip(texts, encodings, strict=True):
         assert [text[start:end] for start, end in encoding.words] == WORD.findall(text)
         assert (encoding.word_vectors.dtype, encoding.word_vectors.shape) == (np.float32, (len(encoding.words), 384))
-    assert model.encode_sentences([]) == []
+    assert model.encode_passages([]) == []
 
 
 def test_words_beyond_what_the_model_reads_are_left_out(model: SentenceTransformerModel) -> None:

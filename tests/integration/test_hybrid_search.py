@@ -211,11 +211,8 @@ def test_names_are_found_in_either_alphabet(
 
 @pytest.mark.parametrize(("latin", "cyrillic", "in_english", "in_russian"), NAMES)
 def test_without_a_filter_both_articles_of_a_name_come_first(
-    search: HybridSearch, request: pytest.FixtureRequest, latin: str, cyrillic: str, in_english: str, in_russian: str
+    search: HybridSearch, latin: str, cyrillic: str, in_english: str, in_russian: str
 ) -> None:
-    if latin == "What happened in Caracas?":
-        reason = "chunks of the other language are given 0.19 of evidence, which is more than a name and near cosines"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     for query in (latin, cyrillic):
         assert set(found(search, query)[:2]) == {in_english, in_russian}
 

@@ -152,7 +152,7 @@ def test_build_that_fails_leaves_the_index(
     (articles / "new.txt").write_text("Новая статья о погоде.")
 
     class Failing(HashedWordsModel):
-        def encode_documents(self, texts: object) -> object:
+        def encode_passages(self, texts: object) -> object:
             raise MemoryError("no memory left")
 
     with pytest.raises(MemoryError):
@@ -192,6 +192,7 @@ FILES = [
     *[f"lexical/{name}.index.json" for name in ("params", "vocab")],
     *[f"vectors/{name}" for name in ("chunks.npy", "chunk_vectors.f32", "sentences.npy", "sentence_vectors.f16")],
     *[f"words/{name}.npy" for name in ("terms", "vectors", "means")],
+    *[f"late/{name}" for name in ("first_words.npy", "word_starts.i32", "states.u4")],
 ]
 
 
@@ -263,6 +264,28 @@ def test_sentences_are_kept_with_their_vectors(
         for absent in (("f" * 16, 0, 9), (long.article_id, 0, 9)):
             none, vectors = index.sentences(*absent)
             assert (none, vectors.shape) == ([], (0, hashed_words.dim))
+
+
+def test_sentences_are_judged_by_cosine_and_by_their_words(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    """The fake model gives equal words equal states, so a sentence with the query's words has a MaxSim of nearly 1."""
+    texts = [f"Выпуск {n} вышел в срок, как и обещал редактор." for n in range(60)]
+    texts[41] = "Баржа с углём встала на мель у плотины."
+    (articles / "long.txt").write_text(" ".join(texts))
+    build()
+    query = "баржа на мель у плотины"
+    encoding = hashed_words.encode_query(query)
+    with closing(Index(index_settings, hashed_words)) as index, index.lease() as generation:
+        (long,) = [article for article in generation.articles.all() if article.source == "long.txt"]
+        judged = index.judge_sentences(query, encoding, long.article_id, 0, len(long.text))
+        spans, vectors = index.sentences(long.article_id, 0, len(long.text))
+        assert judged.spans == spans
+        np.testing.assert_allclose(judged.cosines, vectors @ encoding.vector)
+        assert int(judged.max_sims.argmax()) == 41
+        assert judged.max_sims[41] > 0.9 > 0.5 > np.delete(judged.max_sims, 41).max()
+        none = index.judge_sentences(query, encoding, "f" * 16, 0, 9)
+        assert (none.spans, none.cosines.shape, none.max_sims.shape) == ([], (0,), (0,))
 
 
 def test_manifest_that_lies_about_its_counts_is_told(

@@ -1,6 +1,7 @@
 """`python -m qa.weights`: the numbers of index/fusion.py are derived, and judged on what they were not derived from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,43 +10,45 @@ import pytest
 from fakes import HashedWordsModel
 from index.settings import IndexSettings
 from qa.evaluate import load_collection, throw_away_index
-from qa.weights import Legs, Tops, best_weight, legs_of, logistic, report, tops_of
+from qa.weights import LEGS, Asked, Tops, ask_all, best_weights, logistic, report, tops_of
 
 MATTERS = ["мост", "порт", "школа", "завод", "театр", "рынок", "вокзал", "музей", "парк", "стадион", "суд", "банк"]
 
 
-def legs(dense: list[list[float]], shares: list[list[float]], right: list[int]) -> Legs:
-    n_chunks = len(dense[0])
+def asked_by(legs: list[list[list[float]]], right: list[int]) -> Asked:
+    """Of questions over chunks that are a paragraph each; legs that are not given are 0."""
+    values = np.zeros((len(legs), len(legs[0]), len(LEGS)))
+    values[..., : len(legs[0][0])] = legs
+    n_chunks = values.shape[1]
     cross = np.zeros(len(right), np.bool_)
-    return Legs(np.array(dense), np.array(shares), np.array(shares), np.arange(n_chunks), np.array(right), cross)
+    return Asked(values, values[..., 2], np.arange(n_chunks), np.array(right), cross)
 
 
 def test_ties_count_against_the_right_paragraph() -> None:
-    asked = legs([[0.5, 0.5, 0.1], [0.2, 0.9, 0.1]], [[0.0] * 3] * 2, [0, 1])
-    assert asked.ranks(asked.dense).tolist() == [2, 1]
+    asked = asked_by([[[0.5], [0.5], [0.1]], [[0.2], [0.9], [0.1]]], [0, 1])
+    assert asked.ranks(asked.legs[..., 0]).tolist() == [2, 1]
 
 
 def test_best_chunk_of_a_paragraph_counts() -> None:
-    two_of_one = Legs(
-        dense=np.array([[0.1, 0.7, 0.6]]),
-        shares=np.zeros((1, 3)),
-        names=np.zeros((1, 3)),
-        paragraphs=np.array([0, 0, 1]),
-        right=np.array([0]),
-        is_cross=np.array([False]),
-    )
-    assert two_of_one.by_paragraph(two_of_one.dense).tolist() == [[0.7, 0.6]]
+    asked = replace(asked_by([[[0.1], [0.7], [0.6]]], [0]), paragraphs=np.array([0, 0, 1]))
+    assert asked.by_paragraph(asked.legs[..., 0]).tolist() == [[0.7, 0.6]]
 
 
-def test_weight_is_the_one_that_ranks_best() -> None:
-    asked = legs([[1.0, 1.1], [1.0, 1.2]], [[0.5, 0.0], [0.0, 0.0]], [0, 1])
-    assert best_weight([(asked, np.array([True, True]))]) == 0.25  # 0.2 * 0.5 is a tie, which counts against it
+def test_weights_are_those_that_made_the_data() -> None:
+    """Right chunks are drawn by the softmax of known weights."""
+    random = np.random.default_rng(7)
+    known = np.array([4.0, 8.0, 2.0, 6.0])
+    legs = random.uniform(0, 1, (20_000, 6, 4))
+    right = np.argmax(legs @ known + random.gumbel(size=(20_000, 6)), axis=1)
+    asked = Asked(legs, legs[..., 2], np.arange(6), right, np.zeros(20_000, np.bool_))
+    found = best_weights([(asked, np.ones(20_000, np.bool_))])
+    np.testing.assert_allclose(found, known / 4, rtol=0.08)
 
 
 def test_unanswerable_questions_are_made_by_taking_paragraphs_out() -> None:
-    asked = legs([[0.9, 0.8, 0.7, 0.1]], [[0.0] * 4], [0])
+    asked = asked_by([[[0.9], [0.8], [0.7], [0.1]]], [0])
     articles = np.array([0, 0, 1, 1])
-    found = {kind: tops_of(asked, 0.0, kind, articles) for kind in ("answerable", "near", "far")}
+    found = {kind: tops_of(asked, np.eye(4)[0], kind, articles) for kind in ("answerable", "near", "far")}
     assert {kind: one.evidence.tolist() for kind, one in found.items()} == {
         "answerable": [0.9],
         "near": [0.8],
@@ -86,10 +89,10 @@ def test_report_over_a_small_collection(
     collection = load_collection(path)
     with throw_away_index(collection, model=hashed_words, settings=index_settings) as (index, places):
         with index.lease() as generation:
-            asked = legs_of(collection, generation, places, hashed_words)
+            asked = ask_all(collection, generation, places, hashed_words)
     lines = report({"dev": collection}, {"dev": asked})
-    assert asked.dense.shape == (12, 24)
-    assert "dev, keywords alone: R@1 1.000  R@5 1.000  MRR 1.000" in lines
+    assert asked.legs.shape == (12, 24, len(LEGS))
+    assert "dev, share alone: R@1 1.000  R@5 1.000  MRR 1.000" in lines
     assert sum(line.startswith("dev, fused: ") for line in lines) == 2
     assert any(line.startswith("SLOPE ") for line in lines)
     assert [line.split(":")[0] for line in lines if "below" in line] == [

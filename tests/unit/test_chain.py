@@ -564,7 +564,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 def dated_chain(index: Index, chat_model: ScriptedChatModel | None = None) -> AnswerChain:
     """A chain for which it is always `TODAY`."""
     model = HashedWordsModel()
-    ranker = SentenceRanker(model, index.sentences)
+    ranker = SentenceRanker(model, index)
     corroborator = Corroborator(ranker)
     return AnswerChain(
         retriever=OtvetRetriever(search=make_engine(index, model, AnswerSettings()).search),

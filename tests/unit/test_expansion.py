@@ -12,7 +12,7 @@ from index.expansion import MEANING_WEIGHT, NAME_WEIGHT, expand
 from index.lexical import NAME, Alternatives, LexicalIndex, LexicalWriter
 from index.names import name_keys
 from index.text import terms_and_words
-from index.words import WordIndex, WordWriter
+from index.words import WordIndex, WordWriter, mean_states
 
 TEXTS = [
     "Зерно привезли на двух судах.",
@@ -51,8 +51,8 @@ def legs(tmp_path_factory: pytest.TempPathFactory) -> Legs:
     lexical, words = LexicalWriter(), WordWriter()
     lexical.add(TEXTS)
     lexical.save(folder / "lexical")
-    words.add(TEXTS, model.encode_sentences(TEXTS))
-    words.save(folder / "words", model)
+    words.add(TEXTS, model.encode_passages(TEXTS))
+    words.save(folder / "words", mean_states(model))
     return Legs(model, WordIndex(folder / "words"), LexicalIndex(folder / "lexical"))
 
 

@@ -11,7 +11,7 @@ from fakes import HashedWordsModel
 from index.sentences import split_sentences
 from qa.corroboration import Corroborator
 from qa.drafts import Claim, Evidence, NoAnswer
-from qa.extractive import MARGIN, MAX_QUOTE_CHARS, ExtractiveAnswerer, choose_quotes
+from qa.extractive import MARGIN, MAX_QUOTE_CHARS, NEIGHBOUR_MARGIN, ExtractiveAnswerer, choose_quotes
 from qa.records import Passage, Question, Source
 from qa.sentences import Sentence, SentenceRanker
 
@@ -51,8 +51,8 @@ def test_offsets_count_from_the_beginning_of_the_article() -> None:
 
 def test_another_paragraph_comes_along_only_when_it_is_near_in_score() -> None:
     one = passage("Заголовок дня\n\nУлов был велик.")
-    assert quoted((one, [0.86, 0.9])) == [one.text]
-    assert quoted((one, [0.84, 0.9])) == ["Улов был велик."]
+    assert quoted((one, [0.9 - NEIGHBOUR_MARGIN / 2, 0.9])) == [one.text]
+    assert quoted((one, [0.9 - NEIGHBOUR_MARGIN * 2, 0.9])) == ["Улов был велик."]
 
 
 def test_a_quote_stays_short() -> None:
@@ -136,6 +136,28 @@ def test_articles_that_say_the_same_are_cited_beside_one_quote(hashed_words: Has
     assert cited(claim) == ["a", "b", "c"]
     assert [quote.text for quote in claim.quotes[1:]] == ["В заливе потеплела вода.", "В заливе вода потеплела!"]
     assert claim.difference is None
+
+
+@pytest.mark.parametrize("begins", ["В частности,", "Например,", "А именно:", "In particular,", "так,"])
+def test_what_elaborates_a_sentence_is_quoted_with_it_however_it_scores(begins: str) -> None:
+    text = f"Дождь лил ночь. Лодки просили о помощи.\n\n{begins} о верёвках и вёслах.\n\nЧайки молчали."
+    whole = f"Дождь лил ночь. Лодки просили о помощи.\n\n{begins} о верёвках и вёслах."
+    assert quoted((passage(text), [0.3, 0.9, 0.1, 0.2])) == [whole]
+    assert quoted((passage(text.replace(begins, "Таким образом,")), [0.3, 0.9, 0.1, 0.2])) == [whole.split("\n")[0]]
+
+
+def test_what_elaborates_goes_before_other_neighbours_where_not_all_fit() -> None:
+    before, best, behind = "Слово " * 40 + "раз.", "Лодки просили о помощи.", "В частности, " + "весла " * 30 + "и всё."
+    assert quoted((passage(f"{before} {best} {behind}"), [0.9, 0.95, 0.1])) == [f"{best} {behind}"]
+
+
+def test_a_source_that_says_the_same_is_cited_with_what_elaborates_it(hashed_words: HashedWordsModel) -> None:
+    one, two = (
+        passage("Вода потеплела в заливе.", article_id="a" * 16),
+        passage("Рыба ушла. В заливе потеплела вода. В частности, на два градуса.", article_id="b" * 16),
+    )
+    [claim] = claims_of(hashed_words, one, two)
+    assert [quote.text for quote in claim.quotes[1:]] == ["В заливе потеплела вода. В частности, на два градуса."]
 
 
 def test_a_repeat_is_cited_beside_the_quote(hashed_words: HashedWordsModel) -> None:

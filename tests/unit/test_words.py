@@ -10,7 +10,8 @@ from fakes import DIM, HashedWordsModel
 from index import words
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError
-from index.words import MIN_OF_BEST, MIN_SIMILARITY, NEAREST, WordIndex, WordWriter
+from index.sentences import Span
+from index.words import MIN_OF_BEST, MIN_SIMILARITY, NEAREST, WordIndex, WordWriter, mean_states
 
 SENTENCES = [
     "Вечером в порт пришли два судна с зерном.",
@@ -39,8 +40,8 @@ class Bilingual(HashedWordsModel):
 
 def save(folder: Path, model: EmbeddingModel, sentences: Sequence[str]) -> WordIndex:
     writer = WordWriter()
-    writer.add(sentences, model.encode_sentences(sentences))
-    writer.save(folder, model)
+    writer.add(sentences, model.encode_passages(sentences))
+    writer.save(folder, mean_states(model))
     return WordIndex(folder)
 
 
@@ -111,10 +112,10 @@ class TestNearest:
         vectors |= {"ближний": axes[0], "средний": mixed[0], "дальний": mixed[1]}
         writer = WordWriter()
         for word, vector in vectors.items():
-            writer.add([word], [Encoding(vector, ((0, len(word)),), vector[None])])  # type: ignore[arg-type]
-        writer.save(tmp_path / "words", HashedWordsModel())
+            writer.add([word], [Encoding(vector, (Span(0, len(word)),), vector[None])])
+        writer.save(tmp_path / "words", mean_states(HashedWordsModel()))
         index = WordIndex(tmp_path / "words")
-        asked = Encoding(axes[0], ((0, 5),), axes[:1])  # type: ignore[arg-type]
+        asked = Encoding(axes[0], (Span(0, 5),), axes[:1])
         found = index.nearest("port?", asked, known=set())["port?"]
         assert list(sorted(found, key=found.__getitem__)) == ["средн", "ближн"]
         assert 0.5 / max(found.values()) < MIN_OF_BEST < 0.8 / max(found.values())
@@ -125,8 +126,8 @@ class TestWriter:
         together = save(tmp_path / "together", bilingual, SENTENCES)
         writer = WordWriter()
         for sentence in SENTENCES:
-            writer.add([sentence], bilingual.encode_sentences([sentence]))
-        writer.save(tmp_path / "apart", bilingual)
+            writer.add([sentence], bilingual.encode_passages([sentence]))
+        writer.save(tmp_path / "apart", mean_states(bilingual))
         apart = WordIndex(tmp_path / "apart")
         for query in ("grain", "мост", "Is the bridge repaired?"):
             assert near(apart, bilingual, query) == near(together, bilingual, query)
