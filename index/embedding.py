@@ -130,9 +130,10 @@ class SentenceTransformerModel:
 
 def _encoding(text: str, tokens: npt.NDArray[np.int64], output: dict[str, Any], shift: int) -> Encoding:
     """Words out of tokens: a word's vector is the mean over the tokens that share a character with it."""
-    vector = output["sentence_embedding"].float().numpy()
+    vector = output["sentence_embedding"].float().cpu().numpy()
     vector = vector / max(float(np.linalg.norm(vector)), 1e-12)  # some models do not, and are not told to here
-    states = output["token_embeddings"].float().numpy()[: len(tokens)]
+    is_read = output["attention_mask"].cpu().numpy().astype(bool)  # the rest is padding, on either side
+    states = output["token_embeddings"].float().cpu().numpy()[is_read]
     words, vectors = [], []
     first = 0
     for match in WORD.finditer(text) if len(states) == len(tokens) else ():
@@ -167,8 +168,8 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
     from threadpoolctl import threadpool_limits
     from transformers.utils import logging
 
-    # NumPy's BLAS threads spin for a while after each product and take the cores from torch's: a search of 36 ms took
-    # 113 ms on two cores.
+    # NumPy's BLAS threads spin for a while after each product and take the cores from the model's: a search of 36 ms
+    # took 113 ms on two cores.
     threadpool_limits(limits=1, user_api="blas")
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -1,5 +1,6 @@
 """Which articles pass the filters, told by columns in memory: a millisecond for 100,000 articles."""
 
+import sys
 from collections.abc import Iterable
 from datetime import date
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 from index.records import Filters
 from index.vectors import Mask
 
+# Written in Cyrillic letters, and "und", as most articles are Russian.
+CYRILLIC_LANGUAGES = ("ru", "uk", "be", "bg", "mk", "sr", "kk", "ky", "tg", "mn", "tt", "ba", "cv", "und")
 UNDATED = 0  # no day has the ordinal 0
 
 
@@ -24,11 +27,12 @@ class ArticleColumns:
         for article_id, published_at, publisher, language in rows:
             ids.append(article_id)
             days.append(date.fromisoformat(published_at).toordinal() if published_at else UNDATED)
-            publishers.append(publisher)
-            languages.append(language)
+            publishers.append(sys.intern(publisher) if publisher else None)  # each once in memory
+            languages.append(sys.intern(language))
         self.article_ids: list[str] = ids
         self.days: npt.NDArray[np.int32] = np.array(days, np.int32)
-        self.languages: npt.NDArray[np.object_] = np.array(languages, object)
+        self._languages = np.array(languages, object)
+        self.is_cyrillic: Mask = np.isin(languages, CYRILLIC_LANGUAGES)
         self._publishers = np.array(publishers, object)
         self._positions = {article_id: position for position, article_id in enumerate(ids)}
 
@@ -46,7 +50,7 @@ class ArticleColumns:
         if filters.publisher is not None:
             passing &= np.equal(self._publishers, filters.publisher).astype(np.bool_)
         if filters.language is not None:
-            passing &= np.equal(self.languages, filters.language).astype(np.bool_)
+            passing &= np.equal(self._languages, filters.language).astype(np.bool_)
         if filters.article_ids is not None:
             wanted = [self._positions[one] for one in filters.article_ids if one in self._positions]
             passing &= np.isin(np.arange(len(passing)), wanted)

@@ -29,10 +29,9 @@ from scipy.fft import dct
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
 from index.sentences import Span
-from index.vectors import Rows, mapped
+from index.vectors import RowFile, Rows, mapped
 
 FIRST_WORDS, WORD_STARTS, STATES = "first_words.npy", "word_starts.i32", "states.u4"
-NO_PLACES = np.empty(0, np.int64)
 LEVELS = 16
 WIDEST = 2.7  # standard deviations of a dimension; what is farther out counts as this
 STEP = 2 * WIDEST / (LEVELS - 1)  # between two levels, in standard deviations
@@ -64,7 +63,7 @@ class LateWriter:
 
 
 class LateIndex:
-    """The words of one generation's chunks, for reading; mapped into memory. Safe between threads.
+    """The words of one generation's chunks, for reading. Safe between threads.
 
     Raises:
         IndexDamagedError: the folder does not hold what a `LateWriter` writes.
@@ -77,7 +76,7 @@ class LateIndex:
                 raise ValueError(f"{FIRST_WORDS} does not hold places of words")
             n_words = int(self._first_words[-1])
             self._starts = mapped(folder / WORD_STARTS, np.int32, (n_words, 1))
-            self._states = mapped(folder / STATES, np.uint8, (n_words, n_bytes(width)))
+            self._states = RowFile(folder / STATES, np.uint8, (n_words, n_bytes(width)))
         except (OSError, ValueError, EOFError) as exc:
             raise IndexDamagedError(
                 f"cannot read the chunks' words in {str(folder)!r} ({exc}); run: otvet index"
@@ -92,15 +91,14 @@ class LateIndex:
         0 for a chunk, and for a query, without words.
         """
         firsts, ends = self._first_words[rows], self._first_words[rows + 1]
-        places = [np.arange(first, end) for first, end in zip(firsts, ends, strict=True)]
-        return _max_sims(self._states[np.concatenate([*places, NO_PLACES])], ends - firsts, query)
+        packed = self._states.read(zip(firsts.tolist(), ends.tolist(), strict=True))
+        return _max_sims(packed, ends - firsts, query)
 
     def of_sentences(self, query: Vectors, row: int, sentences: Sequence[Span]) -> npt.NDArray[np.float32]:
         """The same for the sentences of a chunk, in order and in characters of the article: (len(sentences),)."""
-        words = slice(int(self._first_words[row]), int(self._first_words[row + 1]))
-        bounds = np.searchsorted(self._starts[words, 0], [[start, end] for start, end in sentences])
-        places = [np.arange(first, end) for first, end in bounds]
-        return _max_sims(self._states[words][np.concatenate([*places, NO_PLACES])], bounds[:, 1] - bounds[:, 0], query)
+        first, last = int(self._first_words[row]), int(self._first_words[row + 1])
+        bounds = first + np.searchsorted(self._starts[first:last, 0], np.array(sentences).reshape(-1, 2))
+        return _max_sims(self._states.read(bounds.tolist()), bounds[:, 1] - bounds[:, 0], query)
 
 
 def _max_sims(packed: npt.NDArray[np.uint8], n_words: npt.NDArray[np.int64], query: Vectors) -> npt.NDArray[np.float32]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -187,7 +188,7 @@ def _clean(value: str, name: str) -> str:
             f"{name} holds {found.group()!r} at character {found.start() + 1}, half of a surrogate pair and no "
             "character; write the pair, or the character itself"
         )
-    return _CONTROL.sub("", LINE_END.sub("\n", value))
+    return unicodedata.normalize("NFC", _CONTROL.sub("", LINE_END.sub("\n", value)))
 
 
 def _one_line(value: str | None, name: str) -> str | None:

@@ -17,6 +17,8 @@ import torch
 from onnxruntime import InferenceSession, SessionOptions
 from transformers.modeling_outputs import BaseModelOutput
 
+from index.errors import ModelError
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import BertModel, PretrainedConfig
@@ -72,6 +74,13 @@ def export_network(bert: "BertModel", folder: Path) -> None:
 
 
 def use_onnx(model: "SentenceTransformer", folder: Path) -> None:
-    """Have a model run the network that was written beside it; torch's weights are freed."""
+    """Have a model run the network that was written beside it; torch's weights are freed.
+
+    Raises:
+        ModelError: the network cannot be read.
+    """
     transformer: Any = model[0]
-    transformer.model = OnnxNetwork(folder / FILE, transformer.model.config)
+    try:
+        transformer.model = OnnxNetwork(folder / FILE, transformer.model.config)
+    except Exception as exc:  # onnxruntime's own classes have no common parent
+        raise ModelError(f"cannot read {str(folder / FILE)!r} ({exc}); delete {str(folder)!r} and try again") from exc

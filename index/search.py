@@ -6,6 +6,7 @@ z-scores of the legs are not used, as they count the keyword leg for much even w
 English questions over Russian articles.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from index.vectors import Mask, Rows
 
 MIN_CANDIDATES = 50  # of each leg; so many of them all are judged by their words too
 MORE = 4  # times as many, where repeats leave too few
+MOST_CANDIDATES = 3200
 
 
 class Search(Protocol):
@@ -53,6 +55,7 @@ class HybridSearch:
 
     def timed_search(self, query: str, *, k: int, filters: Filters, clock: Clock) -> list[Hit]:
         """Like `search`; `clock` is told of the stages "embed", "words", "candidates" and "judge"."""
+        query = unicodedata.normalize("NFC", query)  # as articles are stored
         encoding = self._model.encode_query(query)
         clock.lap("embed")
         with self._index.lease() as generation:
@@ -61,16 +64,20 @@ class HybridSearch:
             )
             clock.lap("words")
             mask = None if filters == Filters() else generation.mask(filters)
-            n = max(k, MIN_CANDIDATES)
+            n, n_most = max(k, MIN_CANDIDATES), _n_passing(generation, mask)
             while True:
                 rows = _candidates(generation, encoding.vector, shares, n, mask)
                 clock.lap("candidates")
                 judged = _judge(generation, query, encoding, rows, shares, n)
                 hits = _hits(generation, judged, k)
                 clock.lap("judge")
-                if len(hits) == k or n >= len(generation.vectors):
+                if len(hits) == k or n >= min(n_most, MOST_CANDIDATES):
                     return hits
                 n *= MORE
+
+
+def _n_passing(generation: Generation, mask: Mask | None) -> int:
+    return len(generation.vectors) if mask is None else int(np.count_nonzero(mask))
 
 
 def _candidates(generation: Generation, vector: Vectors, shares: Scores, n: int, mask: Mask | None) -> Rows:
@@ -101,8 +108,8 @@ def _judge(generation: Generation, query: str, encoding: Encoding, rows: Rows, s
     rows, cosines, sentences, shares = rows[best], cosines[best], sentences[best], shares[rows[best]]
     max_sims = generation.late.max_sims(generation.words.states(query, encoding), rows)
     positions = vectors.articles[rows]
-    same_language = np.equal(columns.languages[positions], question_language(query)).astype(np.bool_)
-    found = scores(evidence(cosines, sentences, shares, max_sims), same_language=same_language)
+    same_script = columns.is_cyrillic[positions] == (question_language(query) == "ru")
+    found = scores(evidence(cosines, sentences, shares, max_sims), same_script=same_script)
     ids, days = [columns.article_ids[one] for one in positions], columns.days[positions]
     order = sorted(range(len(rows)), key=lambda at: (-found[at], -days[at], ids[at], rows[at]))
     legs = np.stack([cosines, sentences, shares, max_sims], axis=1)[order].tolist()
@@ -128,8 +135,8 @@ class _Passages:
     def __init__(self, generation: Generation, rows: Rows) -> None:
         self._generation = generation
         self._rows = rows.tolist()
-        vectors = generation.vectors.vectors(rows)
-        self._alike = vectors @ vectors.T >= NEARLY
+        self._vectors = generation.vectors.vectors(rows)
+        self._alike: dict[int, Mask] = {}
         self._articles: dict[str, Article] = {}
         self._shingles: dict[int, Shingles] = {}
 
@@ -145,7 +152,9 @@ class _Passages:
         return groups
 
     def _is_repeat(self, one: int, other: int) -> bool:
-        return bool(self._alike[one, other]) and is_repeat(self._shingles_of(one), self._shingles_of(other))
+        if one not in self._alike:
+            self._alike[one] = self._vectors @ self._vectors[one] >= NEARLY
+        return bool(self._alike[one][other]) and is_repeat(self._shingles_of(one), self._shingles_of(other))
 
     def _shingles_of(self, at: int) -> Shingles:
         if at not in self._shingles:

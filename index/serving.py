@@ -97,19 +97,25 @@ class Generation:
 
     def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
         """The sentences of an article's chunks that lie between two of its characters, and their vectors."""
-        position = self.columns.position(article_id)
-        rows = self.vectors.rows_in(position, start, end) if position is not None else []
-        found = [self.vectors.sentences(row) for row in rows]
+        found = [self.vectors.sentences(row) for row in self._rows_in(article_id, start, end)]
         vectors = [vectors for _, vectors in found] or [np.empty((0, self.manifest.dim), np.float32)]
         return [span for spans, _ in found for span in spans], np.concatenate(vectors)
 
     def judge_sentences(self, query: str, encoding: Encoding, article_id: str, start: int, end: int) -> JudgedSentences:
         """What a query has to do with each of the sentences that `sentences` gives."""
-        spans, vectors = self.sentences(article_id, start, end)
-        position, states = self.columns.position(article_id), self.words.states(query, encoding)
-        rows = self.vectors.rows_in(position, start, end) if position is not None else []
-        max_sims = [self.late.of_sentences(states, row, self.vectors.sentences(row)[0]) for row in rows]
-        return JudgedSentences(spans, vectors @ encoding.vector, np.concatenate([*max_sims, np.empty(0, np.float32)]))
+        states, none = self.words.states(query, encoding), np.empty(0, np.float32)
+        spans: list[Span] = []
+        cosines, max_sims = [none], [none]
+        for row in self._rows_in(article_id, start, end):
+            own, vectors = self.vectors.sentences(row)
+            spans += own
+            cosines.append(vectors @ encoding.vector)
+            max_sims.append(self.late.of_sentences(states, row, own))
+        return JudgedSentences(spans, np.concatenate(cosines), np.concatenate(max_sims))
+
+    def _rows_in(self, article_id: str, start: int, end: int) -> list[int]:
+        position = self.columns.position(article_id)
+        return self.vectors.rows_in(position, start, end) if position is not None else []
 
     def close(self) -> None:
         """Release the files."""

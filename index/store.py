@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 COLLECTION = "chunks"
 BATCH = 5000  # Chroma takes 5461 at most
+# Recall@10 of 100,000 made passages against an exact scan, and milliseconds: 100 (Chroma's own) 0.953 in 1.4, 200 0.983
+# in 1.7, 400 0.995 in 2.4, 800 0.997 in 3.4 (2026-11-25).
+EF_SEARCH = 400
 
 # Clients of one path share a system in a table of Chroma's that two threads, one opening and one closing, break.
 _opening = Lock()
@@ -57,8 +60,8 @@ class ChunkStore:
             raise IndexDamagedError(f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
 
     def _create(self) -> "Collection":
-        cosine: Any = {"hnsw": {"space": "cosine"}}
-        return self._client.create_collection(COLLECTION, embedding_function=None, configuration=cosine)
+        graph: Any = {"hnsw": {"space": "cosine", "ef_search": EF_SEARCH}}
+        return self._client.create_collection(COLLECTION, embedding_function=None, configuration=graph)
 
     def close(self) -> None:
         """Release the files; the store cannot be used afterwards."""

@@ -10,7 +10,9 @@ these files about 15 ms; a chunk that only the keyword leg found needs its cosin
 them without embedding. Sentences are halved to 16 bits, which moves their cosines by less than 0.001.
 """
 
-from collections.abc import Sequence
+import os
+import weakref
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -67,7 +69,7 @@ class VectorWriter:
 
 
 class VectorIndex:
-    """The vectors of one generation, for reading; mapped into memory, so only what is used takes room.
+    """The vectors of one generation, for reading; those of chunks are mapped into memory.
 
     Attributes:
         articles: position of each chunk's article, (n_chunks,).
@@ -83,7 +85,7 @@ class VectorIndex:
             if self._chunks.dtype != CHUNK or self._sentences.shape[1:] != (2,):
                 raise ValueError(f"{CHUNKS} or {SENTENCES} has other columns")
             self._chunk_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
-            self._sentence_vectors = mapped(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
+            self._sentence_vectors = RowFile(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
         except (OSError, ValueError, EOFError) as exc:
             raise IndexDamagedError(f"cannot read the vectors in {str(folder)!r} ({exc}); run: otvet index") from exc
         self.articles: npt.NDArray[np.int32] = self._chunks["article"]
@@ -124,16 +126,17 @@ class VectorIndex:
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """The sentences of a chunk and their vectors."""
-        span = slice(int(self._chunks["first_sentence"][row]), int(self._ends[row]))
-        return [Span(*pair) for pair in self._sentences[span].tolist()], self._sentence_vectors[span].astype(np.float32)
+        first, end = int(self._chunks["first_sentence"][row]), int(self._ends[row])
+        vectors = self._sentence_vectors.read([(first, end)]).astype(np.float32)
+        return [Span(*pair) for pair in self._sentences[first:end].tolist()], vectors
 
     def best_sentences(self, vector: Vectors, rows: Rows) -> npt.NDArray[np.float32]:
         """The highest cosine that a sentence of each of those chunks has with a vector, (dim,)."""
         firsts, ends = self._chunks["first_sentence"][rows], self._ends[rows]
         if not len(rows):
             return np.empty(0, np.float32)
-        places = np.concatenate([np.arange(first, end) for first, end in zip(firsts, ends, strict=True)])
-        cosines = _products(self._sentence_vectors[places].astype(np.float32), vector)
+        spans = zip(firsts.tolist(), ends.tolist(), strict=True)
+        cosines = _products(self._sentence_vectors.read(spans).astype(np.float32), vector)
         best: npt.NDArray[np.float32] = np.maximum.reduceat(cosines, np.cumsum(ends - firsts) - (ends - firsts))
         return best
 
@@ -144,12 +147,40 @@ def _products(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float32]:
     return products
 
 
+class RowFile:
+    """Rows of a plain file, read when they are asked for. Safe between threads.
+
+    A mapped file counts as memory of the process as far as it was ever touched; of this one nothing stays. It is closed
+    with the last reference to it.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is of another size.
+    """
+
+    def __init__(self, path: Path, dtype: type[np.number], shape: tuple[int, int]) -> None:
+        _check_size(path, dtype, shape)
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._dtype, self._width = np.dtype(dtype), shape[1]
+
+    def read(self, spans: Iterable[tuple[int, int]]) -> npt.NDArray[Any]:
+        """The rows from the first to before the last of each span, one span behind the other, (n, width)."""
+        n_bytes = self._dtype.itemsize * self._width
+        pieces = [os.pread(self._descriptor, n_bytes * (end - first), n_bytes * first) for first, end in spans]
+        return np.frombuffer(b"".join(pieces), self._dtype).reshape(-1, self._width)
+
+
 def mapped(path: Path, dtype: type[np.number], shape: tuple[int, int]) -> npt.NDArray[Any]:
     """The file as an array, of which only what is used takes memory.
 
     Raises:
         ValueError: the file is of another size.
     """
-    if path.stat().st_size != np.dtype(dtype).itemsize * shape[0] * shape[1]:
-        raise ValueError(f"{path.name} does not hold {shape[0]} vectors of {shape[1]}")
+    _check_size(path, dtype, shape)
     return np.memmap(path, dtype=dtype, mode="r", shape=shape) if shape[0] else np.empty(shape, dtype)
+
+
+def _check_size(path: Path, dtype: type[np.number], shape: tuple[int, int]) -> None:
+    if path.stat().st_size != np.dtype(dtype).itemsize * shape[0] * shape[1]:
+        raise ValueError(f"{path.name} does not hold {shape[0]} rows of {shape[1]}")

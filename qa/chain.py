@@ -139,12 +139,12 @@ class AnswerChain(Runnable[Question | str, Event]):
         found = self._find(question, config)
         clock.lap("retrieve")
         yield PassagesFound(found.passages)
-        evidence = Evidence(found.passages, self._ranker.for_query(question.text, found.passages[:N_RANKED]))
-        clock.lap("rank")
         reason = refusal_reason(found.passages)
         if reason is not None:
             yield _refusal(reason, question, found, clock)
             return
+        evidence = Evidence(found.passages, self._ranker.for_query(question.text, found.passages[:N_RANKED]))
+        clock.lap("rank")
         yield from self._answer(question, found, evidence, answerer, clock, config)
 
     def _find(self, question: Question, config: RunnableConfig) -> Found:

@@ -25,7 +25,6 @@ from qa.sentences import Sentence, SentenceRanker
 
 SAME = 0.94
 ABOUT = 0.91
-MOST_SOURCES = 3  # of one statement, the quote's own included
 DENIAL = re.compile(
     r"(?<!\w)(?:не(?!\s+(?:менее|более|меньше|больше|только)\b)|нет|ни|not|no|never|\w+n['’]t)(?!\w)", re.IGNORECASE
 )
@@ -61,7 +60,7 @@ class Corroborator:
             elif cosine >= SAME and _may_be_same(own.text, other.text):
                 same.setdefault(article_id, found)
         agreeing = [found for article_id, found in same.items() if article_id not in differing]
-        return Corroboration(tuple(agreeing[: MOST_SOURCES - 1]), difference)
+        return Corroboration(tuple(agreeing), difference)
 
     def _pairs(self, quote: Quote, passages: Sequence[Passage]) -> list[tuple[Sentence, Sentence, float]]:
         """Sentences of the quote with near ones of other articles, nearest first."""

@@ -20,7 +20,7 @@ from index.embedding import EmbeddingModel
 from index.errors import QuestionError
 from index.rebuild import build_index
 from index.records import Filters, Hit, Progress
-from index.reranking import Reranker, load_reranker, rerank
+from index.reranking import DEPTH, Reranker, load_reranker, rerank
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
@@ -204,7 +204,7 @@ class _Asking:
         clock = Clock()
         hits = self.search.timed_search(question, k=3 * K, filters=Filters(), clock=clock)
         if self.reranker is not None:
-            hits = rerank(hits, question, self.reranker)
+            hits = [*rerank(hits[:DEPTH], question, self.reranker), *hits[DEPTH:]]
             clock.lap("rerank")
         return hits, clock.timings_ms()
 
@@ -235,7 +235,8 @@ def as_markdown(evaluation: Evaluation) -> str:
 def save(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Write the report as JSON and Markdown; returns the two paths, named after the files and the day."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{evaluation.passages}-by-{evaluation.questions}-{evaluation.day}"
+    reranker = f"-{Path(evaluation.reranker).name}" if evaluation.reranker else ""
+    stem = f"{evaluation.passages}-by-{evaluation.questions}-{evaluation.n_questions}{reranker}-{evaluation.day}"
     as_json, as_text = folder / f"{stem}.json", folder / f"{stem}.md"
     as_json.write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=2), "utf-8")
     as_text.write_text(as_markdown(evaluation), "utf-8")

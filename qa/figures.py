@@ -29,6 +29,7 @@ from typing import Literal, NamedTuple
 
 from index.text import CYRILLIC, fold, question_language, stem
 from qa import figure_words as words
+from qa.numerals import NUMERALS, SCALES, Numeral, read_numeral
 
 Kind = Literal["number", "ordinal", "percent", "money", "date"]
 # Of the words of the text that has fewer, so many must be in the other one; by what is known of the figure.
@@ -227,7 +228,7 @@ class _Text:
 
     def _is_content(self, i: int) -> bool:
         word = self.words[i]
-        told = word in words.FUNCTION_WORDS or word in words.NUMERALS or words.role_of(word) or words.REPORT.match(word)
+        told = word in words.FUNCTION_WORDS or word in NUMERALS or words.role_of(word) or words.REPORT.match(word)
         return self.tokens[i].kind in ("word", "name") and len(word) > 1 and not told
 
     def _clauses(self) -> list[int]:
@@ -337,7 +338,7 @@ class _Text:
         return self._figure("ordinal", value, unit.name, i, max(last, unit.last))
 
     def _quantity(self, i: int) -> Figure | None:
-        if self.tokens[i].kind != "number" and not (self.words[i] in words.NUMERALS or self.words[i] in words.SCALES):
+        if self.tokens[i].kind != "number" and not (self.words[i] in NUMERALS or self.words[i] in SCALES):
             return None
         priced = self._touches(i) and self.tokens[i - 1].start >= self.end
         currency = words.CURRENCY.get(self._word(i - 1), "") if priced else ""
@@ -346,7 +347,7 @@ class _Text:
         before = self.text[max(self.end, start - words.HEDGE_CHARS) : start]
         hedge = None if words.CHANGED_TO.search(before) else words.HEDGE.search(before)
         singular = hedge is not None or self._word(i - 1) in ("a", "an")
-        numeral = words.read_numeral(self.words, i, english=self.english, singular=singular)
+        numeral = read_numeral(self.words, i, english=self.english, singular=singular)
         if numeral is None:
             return None
         numeral, value = self._range(i, numeral)
@@ -364,13 +365,13 @@ class _Text:
         high = math.inf if n_or_more else high
         return replace(figure, start=start - (len(hedge[0]) if hedge else 0), low=low, high=high)
 
-    def _range(self, i: int, numeral: words.Numeral) -> tuple[words.Numeral, str]:
+    def _range(self, i: int, numeral: Numeral) -> tuple[Numeral, str]:
         """The number from token i on, as far as its upper end if it is a range, and what it is as a value."""
         link, before = self._word(numeral.next), self._word(i - 1)
         tight = link in words.DASHES and self._touches(numeral.next) and self._touches(numeral.next + 1)
         second = None
         if tight or link == "to" or (before in words.RANGE_STARTS and link in words.RANGE_LINKS):
-            second = words.read_numeral(self.words, numeral.next + 1, english=self.english, singular=False)
+            second = read_numeral(self.words, numeral.next + 1, english=self.english, singular=False)
         if second is None:
             return numeral, _plain(numeral.value)
         factor = second.scale if numeral.scale == 1 and numeral.value < second.value / second.scale else Decimal(1)
@@ -390,7 +391,7 @@ class _Text:
             return True
         if words.DAY_TIMES & {following, self._word(last + 1)}:
             return True
-        if words.NUMERALS.get(self.words[i]) == 1 and last == i and not words.unit_of(self._word(i + 1)):
+        if NUMERALS.get(self.words[i]) == 1 and last == i and not words.unit_of(self._word(i + 1)):
             return True
         known = unit.name.rpartition(" ")[2].partition("/")[0] in KNOWN_UNITS
         if known or i == 0 or not self._is_proper(i - 1):
@@ -436,7 +437,7 @@ class _Text:
         return _Unit(f"{unit.name}/{per}", j + 1) if is_rate else unit
 
 
-def _bounds(numeral: words.Numeral, hedge: re.Match[str] | None) -> tuple[float, float]:
+def _bounds(numeral: Numeral, hedge: re.Match[str] | None) -> tuple[float, float]:
     low, high, value = float(numeral.low), float(numeral.high), float(numeral.value)
     match hedge and hedge.lastgroup:
         case "least":

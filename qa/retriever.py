@@ -14,7 +14,7 @@ class OtvetRetriever(BaseRetriever):
 
     `invoke(query, k=…, filters=…)` overrides the two fields for one call. Metadata of a document: article_id, title,
     published_at ("YYYY-MM-DD" or None), publisher, url, language, start, end, score (in [0, 1], higher is better),
-    repeats (documents of other articles that tell the same in nearly the same words).
+    repeats (documents that tell the same in nearly the same words, most of them of other articles).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -173,21 +173,29 @@ def report(collections: dict[str, Collection], asked: dict[str, Asked]) -> list[
             held_out[parts[name] == part] = one.ranks(one.legs @ others)[parts[name] == part]
         lines.append(f"{name}, fused: held out {measure(held_out)}")
         lines.append(f"{name}, fused: fitted   {measure(one.ranks(one.legs @ weights))}")
-    return lines + _report_scores(asked, weights, articles)
+    return lines + _report_scores(asked, weights, derived, articles)
 
 
-def _report_scores(asked: dict[str, Asked], weights: Floats, articles: Ints) -> list[str]:
-    kinds = [(name, kind, tops_of(one, weights, kind, articles)) for name, one in asked.items() for kind in KINDS]
-    tops = [one for _, _, one in kinds]
-    parts = np.concatenate([one.parts for one in tops])
-    slope, same, cross = logistic(tops, np.ones(len(parts), np.bool_))
+def _report_scores(asked: dict[str, Asked], weights: Floats, derived: Sequence[Floats], articles: Ints) -> list[str]:
+    """Slope and middles of all, and scores of each part by weights, slope and middles of the others."""
+
+    def tops(weights: Floats) -> dict[tuple[str, str], Tops]:
+        return {(name, kind): tops_of(one, weights, kind, articles) for name, one in asked.items() for kind in KINDS}
+
+    of_all = tops(weights)
+    everything = np.ones(sum(len(one.parts) for one in of_all.values()), np.bool_)
+    slope, same, cross = logistic([*of_all.values()], everything)
     lines = [f"SLOPE {slope:.1f}, MIDDLE_SAME {same:.3f}, MIDDLE_CROSS {cross:.3f}"]
-    derived = [logistic(tops, parts != part) for part in range(N_PARTS)]
-    for name, kind, one in kinds:
-        numbers = np.array(derived)[one.parts]
-        middles = np.where(one.is_cross, numbers[:, 2], numbers[:, 1])
-        scores = 1 / (1 + np.exp(-numbers[:, 0] * (one.evidence - middles)))
-        refused = "  ".join(f"{limit}: {np.mean(scores < limit):.3f}" for limit in REFUSED_BELOW)
+    scores = {key: np.empty(len(one.parts)) for key, one in of_all.items()}
+    for part, others in enumerate(derived):
+        found = tops(others)
+        marked = np.concatenate([one.parts != part for one in found.values()])
+        slope, same, cross = logistic([*found.values()], marked)
+        for key, one in found.items():
+            judged = 1 / (1 + np.exp(-slope * (one.evidence - np.where(one.is_cross, cross, same))))
+            scores[key][one.parts == part] = judged[one.parts == part]
+    for (name, kind), values in scores.items():
+        refused = "  ".join(f"{limit}: {np.mean(values < limit):.3f}" for limit in REFUSED_BELOW)
         lines.append(f"{name}, {kind}: share of questions with a best score below {refused}")
     return lines
 

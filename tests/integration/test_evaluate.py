@@ -95,7 +95,7 @@ def test_files_that_share_no_question_are_refused(tmp_path: Path) -> None:
         load_collection(squad(tmp_path / "dev.json"), other)
 
 
-@pytest.mark.parametrize(("questions", "floor"), [("ru", 0.85), ("en", 0.75)])
+@pytest.mark.parametrize(("questions", "floor"), [("ru", 0.93), ("en", 0.86)])
 def test_dev_files(
     model: SentenceTransformerModel, index_settings: IndexSettings, questions: str, floor: float
 ) -> None:
@@ -108,7 +108,7 @@ def test_dev_files(
     )
     report = evaluate(collection, model=model, settings=index_settings, names=("ru", questions))
     assert report.measures["recall@1"].mean >= floor
-    assert report.measures["recall@5"].mean >= 0.95
+    assert report.measures["recall@5"].mean >= 0.98
 
 
 def test_command_prints_and_saves_the_report(

@@ -29,7 +29,7 @@ def floats(*values: float, dtype: type[np.floating] = np.float32) -> Floats:
 
 def score(*legs: float, same: bool, dtype: type[np.floating] = np.float32) -> float:
     """Of a chunk with these legs: cosine, sentence, share, MaxSim."""
-    return float(scores(evidence(*(floats(leg, dtype=dtype) for leg in legs)), same_language=np.array([same]))[0])
+    return float(scores(evidence(*(floats(leg, dtype=dtype) for leg in legs)), same_script=np.array([same]))[0])
 
 
 def test_evidence_worked_by_hand() -> None:
@@ -44,13 +44,13 @@ def test_scores_worked_by_hand() -> None:
     """Of e ** x to 1, x = ln 3 makes 3 to 1, hence 0.75; ln 9 makes 0.9."""
     for middle, same in ((MIDDLE_SAME, True), (MIDDLE_CROSS, False)):
         steps = np.log([1 / 9, 1 / 3, 1, 3, 9]) / SLOPE
-        found = scores(middle + steps, same_language=np.full(5, same))
+        found = scores(middle + steps, same_script=np.full(5, same))
         np.testing.assert_allclose(found, [0.1, 0.25, 0.5, 0.75, 0.9])
 
 
 def test_half_way_at_the_middle_of_its_language() -> None:
     middles = floats(MIDDLE_SAME, MIDDLE_CROSS)
-    np.testing.assert_allclose(scores(middles, same_language=np.array([True, False])), 0.5, atol=1e-5)
+    np.testing.assert_allclose(scores(middles, same_script=np.array([True, False])), 0.5, atol=1e-5)
 
 
 def test_another_language_is_judged_more_mildly() -> None:
@@ -85,10 +85,10 @@ def test_more_of_a_leg_raises_the_score_about_the_middle(leg: int, same: bool) -
 def test_each_chunk_by_itself() -> None:
     legs = np.random.default_rng(1).uniform(0, 1, (4, 50))
     same = np.arange(50) % 2 == 0
-    together = scores(evidence(*legs), same_language=same)
+    together = scores(evidence(*legs), same_script=same)
     alone = [score(*own, same=bool(one), dtype=np.float64) for *own, one in zip(*legs, same, strict=True)]
     np.testing.assert_allclose(together, alone)
 
 
 def test_no_chunks() -> None:
-    assert scores(evidence(floats(), floats(), floats()), same_language=np.empty(0, np.bool_)).tolist() == []
+    assert scores(evidence(floats(), floats(), floats()), same_script=np.empty(0, np.bool_)).tolist() == []

@@ -1,5 +1,6 @@
 """The index as a LangChain retriever: nothing is lost between a hit, its document and its passage."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -72,6 +73,14 @@ def test_k_and_filters_hold_for_one_call() -> None:
     assert len(retriever.invoke("два", k=1, filters=other)) == 1
     retriever.invoke("три", k=None, filters=None)
     assert search.asked == [("раз", 7, own), ("два", 1, other), ("три", 7, own)]
+
+
+def test_it_is_asked_alone_in_a_batch_and_in_a_loop_alike() -> None:
+    retriever = OtvetRetriever(search=RecordedSearch())
+    alone = retriever.invoke("паром")
+    assert len(alone) == 2
+    assert asyncio.run(retriever.ainvoke("паром")) == alone
+    assert retriever.batch(["паром", "порт"]) == asyncio.run(retriever.abatch(["паром", "порт"])) == [alone, alone]
 
 
 def test_it_composes_and_tells_callbacks() -> None:

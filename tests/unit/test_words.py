@@ -234,10 +234,9 @@ class TestRealModel:
         assert max(cyrillic, key=cyrillic.__getitem__) == stem
 
     def test_a_russian_word_finds_the_english_stem(self, real: WordIndex, model: EmbeddingModel) -> None:
-        assert set(near(real, model, "Сколько стоит зерно?", "зерно", "стоит", "сколько")["зерно"]) <= {
-            "grain",
-            "price",
-        }
+        found = set(near(real, model, "Сколько стоит зерно?", "зерно", "стоит", "сколько")["зерно"])
+        assert "grain" in found
+        assert found <= {"grain", "price"}
 
     def test_a_word_in_the_articles_finds_its_own_stem_unless_known(
         self, real: WordIndex, model: EmbeddingModel
