@@ -15,7 +15,7 @@ articles that the weights were not derived from, Russian / English: 16 bits 0.96
 0.958 / 0.913, 1 bit 0.959 / 0.912; reduced to 128 of 384 dimensions 0.953 / 0.900, to 64 0.951 / 0.899; without this
 leg 0.953 / 0.900. The states of sentences in place of those of chunks: 0.954 / 0.910. In these tries the mean of all
 words here was subtracted; that of questions (index/words.py), which needs no second pass over the words, finds as much
-(0.959 / 0.912).
+(0.959 / 0.908).
 """
 
 from collections.abc import Sequence

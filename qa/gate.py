@@ -7,10 +7,10 @@ index; scores derived from other articles than those they are judged on, six tim
 questions refused:
 
     threshold   Russian: answerable   far     near    English: answerable   far     near
-    0.10                 0.029        0.930   0.482            0.018        0.595   0.222
-    0.15                 0.042        0.956   0.544            0.039        0.734   0.332
-    0.20                 0.060        0.964   0.595            0.067        0.828   0.420
-    0.30                 0.080        0.975   0.685            0.127        0.938   0.587
+    0.10                 0.031        0.936   0.485            0.020        0.600   0.225
+    0.15                 0.042        0.954   0.546            0.036        0.750   0.337
+    0.20                 0.062        0.962   0.592            0.065        0.840   0.422
+    0.30                 0.080        0.977   0.696            0.127        0.941   0.595
 
 0.15 is taken: it errs on the side of answering, as a quote that misses is seen to miss and a refusal hides what is
 there.
