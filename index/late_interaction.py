@@ -32,6 +32,7 @@ from index.sentences import Span
 from index.vectors import RowFile, Rows, mapped
 
 FIRST_WORDS, WORD_STARTS, STATES = "first_words.npy", "word_starts.i32", "states.u4"
+DECIMALS = 5  # BLAS adds in another order in a matrix's last rows, and reprints are to have equal scores
 LEVELS = 16
 WIDEST = 2.7  # standard deviations of a dimension; what is farther out counts as this
 STEP = 2 * WIDEST / (LEVELS - 1)  # between two levels, in standard deviations
@@ -108,7 +109,7 @@ def _max_sims(packed: npt.NDArray[np.uint8], n_words: npt.NDArray[np.int64], que
         firsts = (np.cumsum(n_words) - n_words)[n_words > 0]
         best = np.maximum.reduceat(cosines_of(packed, query), firsts)
         found[n_words > 0] = best.mean(axis=1).clip(-1, 1)
-    return found
+    return found.round(DECIMALS)
 
 
 def n_bytes(width: int) -> int:

@@ -1,9 +1,9 @@
 """What other articles say of a quote's matter: the same, or another number or date.
 
 Two sentences are taken to tell the same from a cosine of `SAME` on, and to differ where they are near enough (`ABOUT`)
-and state figures that cannot both be true (qa/figures.py). Measured on 2026-11-22 with the bundled model: of different
-sentences of one XQuAD paragraph 0.1 % have a cosine above 0.944 and 1 % above 0.919; of 227 pairs of sentences on one
-event, written for tests/unit/test_figures.py, half have more than 0.944.
+and state figures that cannot both be true (qa/disagreement.py). Measured on 2026-11-22 with the bundled model: of
+different sentences of one XQuAD paragraph 0.1 % have a cosine above 0.944 and 1 % above 0.919; of 227 pairs of
+sentences on one event, written for tests/unit/test_figures.py, half have more than 0.944.
 
 Decision: cosines hardly see a name, a number or a "not", in which the news of two days often differ alone («экспорт
 достиг 60 млн тонн», «импорт достиг 2 млн тонн»: 0.95), so near sentences are compared in these too (`_may_be_same`).
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from index.names import name_keys
 from index.text import WORD, fold
+from qa.disagreement import disagreement
 from qa.drafts import Difference, Quote
 from qa.figure_words import REPORT
-from qa.figures import disagreement, figures
+from qa.figures import figures
 from qa.records import Passage
 from qa.sentences import Sentence, SentenceRanker
 

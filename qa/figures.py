@@ -1,7 +1,4 @@
-"""Numbers and dates that a text states, and whether two texts contradict each other in one.
-
-Readers are told "the articles differ", so every doubt is settled against a disagreement. It needs the same unit, the
-same role (killed, sold, …), enough other words in common and no other reading: no sum, no second day, no other place.
+"""Numbers and dates that a text states.
 
 Decision: our own rules and tables. Tried in November 2026: text2num 3.1.0 (MIT) knows no Russian; number-parser 0.3.2
 (BSD, last release March 2023) knows both languages but not «двое», and gives back a rewritten text without offsets;
@@ -9,14 +6,7 @@ quantulum3 0.10.0 (MIT, alpha) reads English only and needs 3.5 s for its first 
 release July 2023) stands on pymorphy2. dateparser 1.5.0 finds «в мае 2014 года» in the year 12, and takes 2 to 4 ms a
 sentence after 350 ms for the first (scrapinghub/dateparser#918); all of this file takes 0.4 ms for two sentences.
 
-Measured on pairs written before the rules were tuned on them: tests/unit/test_figures.py has them and the results. On
-92 pairs of real headlines and sentences (ParaPhraser, NewsNLI) no false claim and 7 of 11 contradictions, 8 now. In 755
-pairs of sentences of one XQuAD paragraph 5 false claims, none now, after tuning on them; in 453 of its sentences and
-their translations one claim, true: the translator lost a digit.
-
-Limits. Not read: «трёхдневный», fractions («треть»), «четверть века», «вчера». Missed: what is counted by another
-noun or told by another verb («горняки» and «шахтёры», «сгорело» and «уничтожено»), dates where a sentence has two. Not
-seen: who did it to whom; negation.
+Limits. Not read: «трёхдневный», fractions («треть»), «четверть века», «вчера».
 """
 
 import math
@@ -24,7 +14,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import product
 from typing import Literal, NamedTuple
 
 from index.text import CYRILLIC, fold, question_language, stem
@@ -32,12 +21,8 @@ from qa import figure_words as words
 from qa.numerals import NUMERALS, SCALES, Numeral, read_numeral
 
 Kind = Literal["number", "ordinal", "percent", "money", "date"]
-# Of the words of the text that has fewer, so many must be in the other one; by what is known of the figure.
-SHARE, SHARE_WITH_ROLE, SHARE_OF_DATE = 1 / 2, 1 / 3, 2 / 3
-MOST_FIGURES = 30  # more stand in a table or a list, which no other text contradicts as a sentence does
 NEAR = 0.1  # «около», «почти»
 STEM_CHARS = 5  # so that «паводок» and «паводка» meet, which the stemmer keeps apart
-ISO = re.compile(r"(?:([0-9]{4})|-)(?:-([0-9]{2}))?(?:-([0-9]{2}))?")
 KNOWN_UNITS = frozenset(words.UNITS.values())
 
 
@@ -75,100 +60,12 @@ def figures(text: str) -> tuple[Figure, ...]:
     Names that hold a number (Ил-76, Boeing 737, article 5), telephone numbers, times of day and scores are none; nor
     are «десятки» and "dozens".
     """
-    return tuple(_Text(text).figures)
+    return tuple(ReadText(text).figures)
 
 
-def disagreement(one: str, other: str) -> tuple[Figure, Figure] | None:
-    """The first pair of figures of the same kind and unit that cannot both be true, None where there is none.
-
-    Both texts are taken to be sentences about the same thing. The first figure is of `one`, the second of `other`.
-    """
-    left, right = _Text(one), _Text(other)
-    if max(len(left.figures), len(right.figures)) > MOST_FIGURES:
-        return None
-    pairs = [pair for pair in product(left.figures, right.figures) if _is_comparable(*pair)]
-    agreed = [pair for pair in pairs if _may_both_be_true(*pair)]
-    settled = {figure for pair in agreed for figure in pair}
-    topics = {_topic(ours) for ours, theirs in agreed if _topic(ours) == _topic(theirs)}
-    found = [
-        (ours, theirs)
-        for ours, theirs in pairs
-        if _topic(ours) == _topic(theirs)
-        and _topic(ours) not in topics
-        and not settled & {ours, theirs}
-        and not _is_sum(ours, right.figures)
-        and not _is_sum(theirs, left.figures)
-        and _share_context(ours, left, right)
-    ]
-    return _first_certain(found, left, right)
-
-
-def _first_certain(found: list[tuple[Figure, Figure]], left: "_Text", right: "_Text") -> tuple[Figure, Figure] | None:
-    """Two days, and two spans of time, may well have two numbers: then neither is a disagreement."""
-    dates = list(product(left.dates, right.dates))
-    numbers = [pair for pair in product(left.figures, right.figures) if "date" not in (pair[0].kind, pair[1].kind)]
-    timeless = [ours for ours, _ in found if ours.kind != "date" and ours.unit not in words.TIME]
-    if dates and not any(_may_both_be_true(*pair) for pair in dates):
-        certain = len(dates) == 1 and (not numbers or any(_may_both_be_true(*pair) for pair in numbers))
-        certain = certain and all(ours.kind == "date" for ours, _ in found)
-    else:
-        certain = not timeless or (len(timeless) == len(found) and left.periods == right.periods)
-    return found[0] if found and certain else None
-
-
-def _is_comparable(one: Figure, other: Figure) -> bool:
-    same = (one.kind, one.unit) == (other.kind, other.unit) and one.kind != "ordinal"
-    opposite = words.CHANGES <= {*one.role.split("+"), *other.role.split("+")}
-    told = bool(one.unit) if one.unit != "year" else bool(_roles(one))  # «лет» are an age, a term or a span
-    return same and not opposite and (told or one.kind == "date")
-
-
-def _roles(figure: Figure) -> frozenset[str]:
+def roles_of(figure: Figure) -> frozenset[str]:
+    """What befell the counted thing, without rises and falls."""
     return frozenset(figure.role.split("+")) - words.CHANGES - {""}
-
-
-def _topic(figure: Figure) -> tuple[str, str, frozenset[str]]:
-    return figure.kind, figure.unit, _roles(figure)
-
-
-def _may_both_be_true(one: Figure, other: Figure) -> bool:
-    if one.kind != "date":
-        return max(one.low, other.low) <= min(one.high, other.high)
-    ends = [[match.groups("") for match in ISO.finditer(figure.value)] for figure in (one, other)]
-    told = [i for i in range(3) if ends[0][0][i] and ends[1][0][i]]
-    ours, theirs = ([[day[i] for i in told] for day in (group[0], group[-1])] for group in ends)
-    over_new_year = ours[0] > ours[1] or theirs[0] > theirs[1]
-    return over_new_year or max(ours[0], theirs[0]) <= min(ours[1], theirs[1])
-
-
-def _is_sum(figure: Figure, others: tuple[Figure, ...]) -> bool:
-    parts = [other for other in others if (other.kind, other.unit) == (figure.kind, figure.unit)]
-    same = [other for other in parts if _roles(other) == _roles(figure)]
-    return any(
-        len(group) > 1
-        and sum(part.low for part in group) <= figure.high
-        and figure.low <= sum(part.high for part in group)
-        for group in (parts, same)
-    )
-
-
-def _share_context(figure: Figure, left: "_Text", right: "_Text") -> bool:
-    """Whether two texts have enough other words in common for the figure to be of one thing in both."""
-    if left.names and right.names and not left.names & right.names:
-        return False
-    told = bool(_roles(figure) - set(words.MARKS.values()))
-    if not told and max(sum(_topic(figure) == _topic(f) for f in text.figures) for text in (left, right)) > 1:
-        return False
-    if left.english != right.english:
-        alike = [(left.lands, right.lands), (left.things, right.things)]
-        apart = any(ours and theirs and not ours & theirs for ours, theirs in alike)
-        shared = left.cognates & right.cognates or any(ours & theirs for ours, theirs in alike)
-        return not apart and (told or bool(shared))
-    if not told and left.verbs and right.verbs and not left.verbs & right.verbs:
-        return False
-    common, least = len(left.stems & right.stems), min(len(left.stems), len(right.stems))
-    needed = SHARE_WITH_ROLE if told else SHARE_OF_DATE if figure.kind == "date" else SHARE
-    return common >= needed * least and (told or common > 0)
 
 
 class _Token(NamedTuple):
@@ -184,7 +81,7 @@ class _Unit(NamedTuple):
     last: int  # index of its last token, or of the last before it where there is none
 
 
-class _Text:
+class ReadText:
     """A text cut into tokens, its figures, and the words that tell whether another text is about the same."""
 
     def __init__(self, text: str) -> None:
@@ -282,7 +179,7 @@ class _Text:
             if figure is None:
                 self.outside.append(i)
                 continue
-            told = _roles(figure)
+            told = roles_of(figure)
             if figure.kind == "number" and told and not figure.unit:  # «пятеро ранены»
                 figure = replace(figure, unit=counted[told <= words.PERSON_ROLES])
             elif figure.kind == "number" and told and figure.unit not in words.TIME:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.figures import Figure, disagreement, figures
+from qa.disagreement import disagreement
+from qa.figures import Figure, figures
 
 DISAGREEING = [
     ("При пожаре в гостинице погибли 27 человек.", "Жертвами пожара в гостинице стали 30 человек."),
