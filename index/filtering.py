@@ -27,7 +27,7 @@ class ArticleColumns:
         for article_id, published_at, publisher, language in rows:
             ids.append(article_id)
             days.append(date.fromisoformat(published_at).toordinal() if published_at else UNDATED)
-            publishers.append(sys.intern(publisher) if publisher else None)  # each once in memory
+            publishers.append(sys.intern(publisher) if publisher is not None else None)  # each once in memory
             languages.append(sys.intern(language))
         self.article_ids: list[str] = ids
         self.days: npt.NDArray[np.int32] = np.array(days, np.int32)
