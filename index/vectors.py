@@ -10,11 +10,12 @@ these files about 15 ms; a chunk that only the keyword leg found needs its cosin
 them without embedding. Sentences are halved to 16 bits, which moves their cosines by less than 0.001.
 """
 
+import mmap
 import os
 import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,8 @@ from index.sentences import Span
 CHUNKS, CHUNK_VECTORS = "chunks.npy", "chunk_vectors.f32"
 SENTENCES, SENTENCE_VECTORS = "sentences.npy", "sentence_vectors.f16"
 CHUNK = np.dtype([("article", np.int32), ("start", np.int32), ("end", np.int32), ("first_sentence", np.int64)])
-FEW = 8  # a scan of less than one in so many rows reads them one by one, else all are read in order
+SCANNED_AT_ONCE = 16_384  # rows; a power of two, so that each lot begins a page of memory
+FEW = 50  # a scan of less than one in so many rows reads them one by one, else all are read in order
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -84,7 +86,8 @@ class VectorIndex:
             self._sentences = np.load(folder / SENTENCES, mmap_mode="r")
             if self._chunks.dtype != CHUNK or self._sentences.shape[1:] != (2,):
                 raise ValueError(f"{CHUNKS} or {SENTENCES} has other columns")
-            self._chunk_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
+            self._all_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
+            self._chunk_vectors = RowFile(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
             self._sentence_vectors = RowFile(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
         except (OSError, ValueError, EOFError) as exc:
             raise IndexDamagedError(f"cannot read the vectors in {str(folder)!r} ({exc}); run: otvet index") from exc
@@ -107,11 +110,11 @@ class VectorIndex:
 
     def vectors(self, rows: Rows) -> Vectors:
         """Vectors of those chunks, (len(rows), dim)."""
-        return np.asarray(self._chunk_vectors[rows])
+        return self._chunk_vectors.read((row, row + 1) for row in rows.tolist())
 
     def cosines(self, vector: Vectors, rows: Rows) -> npt.NDArray[np.float32]:
         """Cosines of those chunks with a vector, (dim,); equal ones of equal chunks."""
-        return _products(self._chunk_vectors[rows], vector)
+        return _products(self.vectors(rows), vector)
 
     def nearest(self, vector: Vectors, *, k: int, mask: Mask) -> Rows:
         """The `k` chunks nearest to a vector, (dim,), among those of the mask, (n_chunks,): exact, in any order."""
@@ -119,10 +122,20 @@ class VectorIndex:
             rows = np.flatnonzero(mask)
         else:
             rows = np.arange(len(mask))
-        cosines = np.asarray(self._chunk_vectors @ vector if len(rows) == len(mask) else self.cosines(vector, rows))
+        cosines = self._scan(vector) if len(rows) == len(mask) else self.cosines(vector, rows)
         cosines[~mask[rows]] = -2
         k = min(k, int(np.count_nonzero(mask)))
         return rows[np.argpartition(cosines, -k)[-k:]] if k else np.empty(0, np.int64)
+
+    def _scan(self, vector: Vectors) -> npt.NDArray[np.float32]:
+        """Cosines of all chunks, (n_chunks,). What was touched is given back, lest it count as memory from then on."""
+        cosines = np.empty(len(self), np.float32)
+        row_bytes = self._all_vectors.strides[0]
+        for at in range(0, len(self), SCANNED_AT_ONCE):
+            some = self._all_vectors[at : at + SCANNED_AT_ONCE]
+            cosines[at : at + len(some)] = some @ vector
+            cast("mmap.mmap", self._all_vectors.base).madvise(mmap.MADV_DONTNEED, at * row_bytes, len(some) * row_bytes)
+        return cosines
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """The sentences of a chunk and their vectors."""
