@@ -233,3 +233,17 @@ class TestDamaged:
 
     def test_missing_folder(self, tmp_path: Path) -> None:
         self.assert_told(tmp_path / "vectors")
+
+
+def test_a_scan_in_several_lots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of 4096 bytes, so that each lot begins a page of memory; the last lot is smaller."""
+    monkeypatch.setattr("index.vectors.SCANNED_AT_ONCE", 4)
+    vectors = np.random.default_rng(5).standard_normal((11, 1024)).astype(np.float32)
+    with VectorWriter(tmp_path / "wide") as writer:
+        for at, vector in enumerate(vectors):
+            writer.add(ChunkPlace(at, 0, 1), vector, [Span(0, 1)], vector[None])
+    index = VectorIndex(tmp_path / "wide", dim=1024)
+    everything = np.ones(11, np.bool_)
+    for _ in range(2):  # what was given back is read again
+        found = index.nearest(vectors[9], k=3, mask=everything)
+        assert set(found.tolist()) == set(np.argsort(-(vectors @ vectors[9]))[:3].tolist())
