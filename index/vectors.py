@@ -6,8 +6,9 @@
     sentence_vectors.f16  (n_sentences, dim) float16
 
 Decision: kept twice, here and in Chroma. Chroma's filters cost 70 to 260 ms at 100,000 chunks and an exact scan of
-these files about 15 ms; a chunk that only the keyword leg found needs its cosine; and Chroma can be built again from
-them without embedding. Sentences are halved to 16 bits, which moves their cosines by less than 0.001.
+these files 25 ms (15 without giving its 150 MB of memory back); a chunk that only the keyword leg found needs its
+cosine; and Chroma can be built again from them without embedding. Sentences are halved to 16 bits, which moves their
+cosines by less than 0.001.
 """
 
 import mmap
