@@ -1,4 +1,4 @@
-# make run    set up, index the corpus, serve the page and the endpoint
+# make run    set up, fetch the language model (1.1 GB, once), index the corpus, serve the page and the endpoint
 # make test   set up, then the whole test suite
 # make check  format, lint, types, floors
 # make bench  search over 100,000 made passages, beside a plain LangChain pipeline; half an hour, 3 GB of disk
@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
-	@$(BIN)/otvet serve --index
+	@$(BIN)/otvet serve --pull --index
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest

@@ -59,19 +59,24 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """What each leg of the search says of a chunk.
+    """What a search says of a chunk: four legs that its score is made from, and what else tells whether it answers.
 
     Attributes:
         cosine: of the query with the chunk, in [-1, 1].
         sentence: the highest one with one of its sentences, in [-1, 1].
         share: of the query's words by weight that the chunk holds, in [0, 1).
         max_sim: how near the chunk's words come to the query's, each in its context, on average, in [-1, 1].
+        plain: how near the query is to plain questions, in [-2, 1], see index/answerability.py; one for all chunks.
+        ahead: by how much evidence (index/fusion.py) it is ahead of the best chunk that is unlike it, being of another
+            article and about something else, in [0, 0.3]; None where too few chunks are unlike it to tell.
     """
 
     cosine: float
     sentence: float
     share: float
     max_sim: float
+    plain: float
+    ahead: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Hit:
     Attributes:
         rank: from 1.
         score: in [0, 1], higher is better.
-        legs: what the score was made from; None where a search has no such legs.
+        legs: None where a search has none.
         repeats: chunks that tell this one's words again, best first; each has this rank.
     """
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from index.answerability import ALIKE, PlainQuestions, ahead_of
 from index.clock import Clock
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError
@@ -48,6 +49,7 @@ class HybridSearch:
     def __init__(self, index: Index, model: EmbeddingModel) -> None:
         self._index = index
         self._model = model
+        self._plain = PlainQuestions(model)
 
     def search(self, query: str, *, k: int, filters: Filters) -> list[Hit]:
         """See `Search`."""
@@ -69,7 +71,7 @@ class HybridSearch:
                 rows = _candidates(generation, encoding.vector, shares, n, mask)
                 clock.lap("candidates")
                 judged = _judge(generation, query, encoding, rows, shares, n)
-                hits = _hits(generation, judged, k)
+                hits = _hits(generation, judged, k, self._plain.nearness(query, encoding))
                 clock.lap("judge")
                 if len(hits) == k or n >= min(n_most, MOST_CANDIDATES):
                     return hits
@@ -93,11 +95,12 @@ def _candidates(generation: Generation, vector: Vectors, shares: Scores, n: int,
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Candidates, best first: their rows, scores and legs."""
+    """Candidates, best first: their rows, scores, evidence, and the legs that it is made from, (n, 4)."""
 
     rows: Rows
     scores: Floats
-    legs: list[Legs]
+    evidence: Floats
+    legs: Floats
 
 
 def _judge(generation: Generation, query: str, encoding: Encoding, rows: Rows, shares: Scores, n: int) -> _Judged:
@@ -109,19 +112,22 @@ def _judge(generation: Generation, query: str, encoding: Encoding, rows: Rows, s
     max_sims = generation.late.max_sims(generation.words.states(query, encoding), rows)
     positions = vectors.articles[rows]
     same_script = columns.is_cyrillic[positions] == (question_language(query) == "ru")
-    found = scores(evidence(cosines, sentences, shares, max_sims), same_script=same_script)
+    together = evidence(cosines, sentences, shares, max_sims)
+    found = scores(together, same_script=same_script)
     ids, days = [columns.article_ids[one] for one in positions], columns.days[positions]
     order = sorted(range(len(rows)), key=lambda at: (-found[at], -days[at], ids[at], rows[at]))
-    legs = np.stack([cosines, sentences, shares, max_sims], axis=1)[order].tolist()
-    return _Judged(rows[order], found[order], [Legs(*one) for one in legs])
+    legs = np.stack([cosines, sentences, shares, max_sims], axis=1)
+    return _Judged(rows[order], found[order], together[order], legs[order])
 
 
-def _hits(generation: Generation, judged: _Judged, k: int) -> list[Hit]:
+def _hits(generation: Generation, judged: _Judged, k: int, plain: float) -> list[Hit]:
     """The best `k`, each with those that repeat it."""
     passages = _Passages(generation, judged.rows)
 
     def hit(at: int, rank: int, repeats: tuple[Hit, ...] = ()) -> Hit:
-        return Hit(rank, float(judged.scores[at]), passages.chunk(at), passages.article(at), judged.legs[at], repeats)
+        cosine, sentence, share, max_sim = judged.legs[at].tolist()
+        legs = Legs(cosine, sentence, share, max_sim, plain, ahead_of(judged.evidence, at, passages.unlike))
+        return Hit(rank, float(judged.scores[at]), passages.chunk(at), passages.article(at), legs, repeats)
 
     return [
         hit(first, rank, tuple(hit(at, rank) for at in repeats))
@@ -136,6 +142,7 @@ class _Passages:
         self._generation = generation
         self._rows = rows.tolist()
         self._vectors = generation.vectors.vectors(rows)
+        self._positions = generation.vectors.articles[rows]
         self._alike: dict[int, Mask] = {}
         self._articles: dict[str, Article] = {}
         self._shingles: dict[int, Shingles] = {}
@@ -155,6 +162,11 @@ class _Passages:
         if one not in self._alike:
             self._alike[one] = self._vectors @ self._vectors[one] >= NEARLY
         return bool(self._alike[one][other]) and is_repeat(self._shingles_of(one), self._shingles_of(other))
+
+    def unlike(self, at: int) -> Mask:
+        """Which candidates are of another article than one of them and about something else, (n,)."""
+        is_other = self._positions != self._positions[at]
+        return np.asarray((self._vectors @ self._vectors[at] < ALIKE) & is_other)
 
     def _shingles_of(self, at: int) -> Shingles:
         if at not in self._shingles:

@@ -1,4 +1,4 @@
-"""From a question to an answer or a refusal, on one screen: retrieve, gate, answer, verify.
+"""From a question to an answer or a refusal, on one screen: understand, retrieve, gate, answer, verify.
 
 `AnswerChain` is a LangChain Runnable: `invoke` and `ainvoke` give the response, `stream` and `astream` the events that
 lead to it, the last of which holds the same response. Compose it like any other: `make_question | chain | show`.
@@ -18,12 +18,12 @@ from langchain_core.runnables.config import run_in_executor
 from index.clock import Clock
 from index.errors import ChatModelError, QuestionError
 from index.records import Article
-from index.text import question_language
 from qa.citations import Citations
 from qa.dates import Period, named_period
 from qa.drafts import Answerer, Evidence, NoAnswer
-from qa.gate import refusal_reason
-from qa.language import MODEL_FAILED, REFUSALS, WIDENED
+from qa.follow_ups import Rewriter
+from qa.gate import RefusalTest, refusal_reason
+from qa.language import MODEL_FAILED, REFUSALS, WIDENED, answer_language
 from qa.passages import passages_of
 from qa.records import (
     Answer,
@@ -33,12 +33,15 @@ from qa.records import (
     Passage,
     PassagesFound,
     Question,
+    QuotesFound,
     Refusal,
     RefusalReason,
     Response,
     Restarted,
+    TextDelta,
 )
 from qa.sentences import SentenceRanker
+from qa.small_talk import small_talk
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +54,12 @@ class Found:
     """What was found for a question.
 
     Attributes:
+        query: what was searched for: the question, made to stand alone.
         period: the days of publication that the search kept to because the question names them.
         given_up: such days, when what was published then did not answer and all days were searched.
     """
 
+    query: str
     passages: tuple[Passage, ...]
     period: Period | None
     given_up: Period | None = None
@@ -63,7 +68,11 @@ class Found:
         """What a reader must know of the search."""
         if self.given_up is None:
             return None
-        return WIDENED[question_language(question.text)].format(words=self.given_up.words)
+        return WIDENED[answer_language(question)].format(words=self.given_up.words)
+
+    def told_query(self, question: Question) -> str | None:
+        """The query, where it is not the question as typed."""
+        return self.query if self.query != question.text else None
 
 
 class AnswerChain(Runnable[Question | str, Event]):
@@ -71,10 +80,12 @@ class AnswerChain(Runnable[Question | str, Event]):
 
     Args:
         retriever: gives documents with the metadata that `OtvetRetriever` describes.
+        rewriter: makes questions of a conversation stand alone.
         ranker: ranks the sentences of passages.
         find_article: the stored article of an id; every quote is compared with it.
         extractive: answers by quoting; also when the other one fails.
         generative: answers by a language model, None where there is none.
+        gate: decides whether the passages can answer at all.
         today: tells the day that "yesterday" and «в октябре» in a question count from.
     """
 
@@ -82,17 +93,21 @@ class AnswerChain(Runnable[Question | str, Event]):
         self,
         *,
         retriever: BaseRetriever,
+        rewriter: Rewriter,
         ranker: SentenceRanker,
         find_article: Callable[[str], Article | None],
         extractive: Answerer,
         generative: Answerer | None = None,
+        gate: RefusalTest = refusal_reason,
         today: Callable[[], date] = date.today,
     ) -> None:
         self._retriever = retriever
+        self._rewriter = rewriter
         self._ranker = ranker
         self._find_article = find_article
         self._extractive = extractive
         self._generative = generative
+        self._gate = gate
         self._today = today
 
     def invoke(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Response:
@@ -136,40 +151,49 @@ class AnswerChain(Runnable[Question | str, Event]):
         question = Question(asked) if isinstance(asked, str) else asked
         answerer = self._answerer_for(question)
         clock = Clock()
-        found = self._find(question, config)
+        reply = small_talk(question.text)
+        if reply is not None:
+            yield TextDelta(reply)
+            yield Answer(reply, answer_language(question), "conversation", (), timings_ms=clock.timings_ms())
+            return
+        query = self._rewriter.standalone(question, config)
+        clock.lap("understand")
+        found = self._find(question, query, config)
         clock.lap("retrieve")
         yield PassagesFound(found.passages)
-        reason = refusal_reason(found.passages)
+        reason = self._gate(query, found.passages)
         if reason is not None:
             yield _refusal(reason, question, found, clock)
             return
-        evidence = Evidence(found.passages, self._ranker.for_query(question.text, found.passages[:N_RANKED]))
+        sentences = self._ranker.for_query(query, found.passages[:N_RANKED])
         clock.lap("rank")
-        yield from self._answer(question, found, evidence, answerer, clock, config)
+        yield from self._answer(question, found, Evidence(query, found.passages, sentences), answerer, clock, config)
 
-    def _find(self, question: Question, config: RunnableConfig) -> Found:
+    def _find(self, question: Question, query: str, config: RunnableConfig) -> Found:
         """Passages of the time that the question names; of all times where those cannot answer it."""
         limited = question.filters.published_from or question.filters.published_to
-        period = None if limited or not question.use_dates else named_period(question.text, today=self._today())
-        passages = self._retrieve(question, period, config)
-        if period is None or refusal_reason(passages) is None:
-            return Found(passages, period)
-        return Found(self._retrieve(question, None, config), None, given_up=period)
+        period = None if limited or not question.use_dates else named_period(query, today=self._today())
+        passages = self._retrieve(question, query, period, config)
+        if period is None or self._gate(query, passages) is None:
+            return Found(query, passages, period)
+        return Found(query, self._retrieve(question, query, None, config), None, given_up=period)
 
-    def _retrieve(self, question: Question, period: Period | None, config: RunnableConfig) -> tuple[Passage, ...]:
+    def _retrieve(
+        self, question: Question, query: str, period: Period | None, config: RunnableConfig
+    ) -> tuple[Passage, ...]:
         filters = question.filters
         if period is not None:
             filters = replace(filters, published_from=period.first, published_to=period.last)
         options: dict[str, Any] = {"k": question.k, "filters": filters}
-        return passages_of(self._retriever.invoke(question.text, config, **options), self._find_article)
+        return passages_of(self._retriever.invoke(query, config, **options), self._find_article)
 
     def _answerer_for(self, question: Question) -> Answerer:
         if question.mode == "extractive" or (question.mode == "auto" and self._generative is None):
             return self._extractive
         if self._generative is None:
             raise QuestionError(
-                "mode 'generative' needs a language model; set OTVET_CHAT_MODEL and OTVET_CHAT_BASE_URL, or ask with "
-                "mode 'extractive'"
+                "mode 'generative' needs a language model; run otvet models pull, or set OTVET_CHAT_MODEL and "
+                "OTVET_CHAT_BASE_URL, or ask with mode 'extractive'"
             )
         return self._generative
 
@@ -182,17 +206,24 @@ class AnswerChain(Runnable[Question | str, Event]):
         clock: Clock,
         config: RunnableConfig,
     ) -> Iterator[Event]:
-        """The answer of `answerer`, or where a language model fails, quotes."""
+        """The answer of `answerer`; before that of a language model, and where it fails, the quotes."""
+        if answerer is self._extractive:
+            quotes = yield from self._verified(question, found, evidence, answerer, clock, config)
+            yield quotes or _refusal(RefusalReason.NOT_RELEVANT, question, found, clock)
+            return
+        events, quotes = _drained(self._verified(question, found, evidence, self._extractive, clock, config))
+        if isinstance(quotes, Answer):
+            yield QuotesFound(quotes)
         try:
             response = yield from self._verified(question, found, evidence, answerer, clock, config)
         except ChatModelError as exc:
             log.warning("answering by quotes: %s", exc)
-            clock.lap(answerer.mode)
             response = None
-        if response is None and answerer is not self._extractive:
+        if response is None:
+            clock.lap(answerer.mode)
             yield Restarted()
-            failed = MODEL_FAILED[question_language(question.text)]
-            response = yield from self._verified(question, found, evidence, self._extractive, clock, config, failed)
+            yield from events
+            response = _in_its_place(quotes, question, clock)
         yield response or _refusal(RefusalReason.NOT_RELEVANT, question, found, clock)
 
     def _verified(
@@ -203,7 +234,6 @@ class AnswerChain(Runnable[Question | str, Event]):
         answerer: Answerer,
         clock: Clock,
         config: RunnableConfig,
-        failed: str | None = None,
     ) -> Generator[Event, None, Response | None]:
         """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
         citations = Citations(self._find_article)
@@ -220,20 +250,39 @@ class AnswerChain(Runnable[Question | str, Event]):
             language=_text_language(question, answerer.mode, citations.found),
             mode=answerer.mode,
             citations=citations.found,
-            notice=" ".join(filter(None, (failed, found.notice(question)))) or None,
+            notice=found.notice(question),
             period=found.period,
+            query=found.told_query(question),
             disagreements=citations.disagreements,
             timings_ms=clock.timings_ms(),
         )
 
 
+def _drained(events: Generator[Event, None, Response | None]) -> tuple[list[Event], Response | None]:
+    """All that a generator yields, and what it returns."""
+    drained: list[Event] = []
+    while True:
+        try:
+            drained.append(next(events))
+        except StopIteration as stop:
+            return drained, stop.value
+
+
+def _in_its_place(quotes: Response | None, question: Question, clock: Clock) -> Response | None:
+    """The quotes as the response where a language model gave none."""
+    if not isinstance(quotes, Answer):
+        return quotes
+    notice = " ".join(filter(None, (MODEL_FAILED[answer_language(question)], quotes.notice)))
+    return replace(quotes, notice=notice, timings_ms=clock.timings_ms())
+
+
 def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Citation]) -> str:
-    """A model was told to write in the question's language; quotes speak their article's."""
-    return citations[0].source.language if mode == "extractive" else question_language(question.text)
+    """A model was held to the question's language; quotes speak their article's."""
+    return citations[0].source.language if mode == "extractive" else answer_language(question)
 
 
 def _refusal(reason: RefusalReason, question: Question, found: Found, clock: Clock) -> Refusal:
-    language = question_language(question.text)
+    language = answer_language(question)
     nearest = list(dict.fromkeys(passage.source for passage in found.passages))
     return Refusal(
         reason=reason,
@@ -241,5 +290,6 @@ def _refusal(reason: RefusalReason, question: Question, found: Found, clock: Clo
         language=language,
         nearest=tuple(nearest[:N_NEAREST]),
         period=found.period,
+        query=found.told_query(question),
         timings_ms=clock.timings_ms(),
     )

@@ -1,6 +1,10 @@
-"""Language models: any OpenAI-compatible endpoint, as a LangChain chat model."""
+"""Language models as LangChain chat models: the embedded one, or any OpenAI-compatible endpoint."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -8,13 +12,25 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import SecretStr
 
 from index.errors import ChatModelError
-from qa.settings import AnswerSettings
+from index.text import Language
+from qa.embedded import EmbeddedChatModel, answer_grammar
+from qa.model_files import embedded_path, is_pulled
+from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL, AnswerSettings
+
+log = logging.getLogger(__name__)
+
+OLLAMA_PORT = 11434
 
 
-def make_chat_model(settings: AnswerSettings) -> BaseChatModel | None:
-    """The chat model that the settings name, None where they name none. Nothing is contacted yet."""
-    if not settings.has_chat_model:
+def make_chat_model(settings: AnswerSettings, *, cache_dir: Path) -> BaseChatModel | None:
+    """The chat model that the settings name; None where they name none or its weights were not fetched.
+
+    Nothing is contacted or loaded yet. That weights are missing is logged.
+    """
+    if settings.chat_model == NO_CHAT_MODEL:
         return None
+    if settings.chat_model == EMBEDDED_CHAT_MODEL:
+        return _embedded(settings, cache_dir)
     from langchain_openai import ChatOpenAI
 
     # The client insists on some key, even where the server asks for none.
@@ -26,19 +42,69 @@ def make_chat_model(settings: AnswerSettings) -> BaseChatModel | None:
         timeout=settings.chat_timeout_s,
         max_retries=1,
         max_completion_tokens=settings.chat_max_tokens,
+        extra_body=_context_size(settings),
     )
 
 
-def stream_text(model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig) -> Iterator[str]:
+def embedded_gguf(settings: AnswerSettings, cache_dir: Path) -> Path | None:
+    """The file of the embedded model, None where it was not fetched; one that the settings name is taken as it is."""
+    if settings.chat_gguf is not None:
+        return settings.chat_gguf
+    return embedded_path(cache_dir) if is_pulled(cache_dir) else None
+
+
+def _embedded(settings: AnswerSettings, cache_dir: Path) -> BaseChatModel | None:
+    gguf = embedded_gguf(settings, cache_dir)
+    if gguf is None:
+        log.warning(
+            "the language model was not fetched, so answers are quotes; run: otvet models pull (or set "
+            "OTVET_CHAT_MODEL=none to answer by quotes without this word)"
+        )
+        return None
+    return EmbeddedChatModel(
+        gguf=gguf,
+        context_tokens=settings.chat_context_tokens,
+        max_tokens=settings.chat_max_tokens,
+        timeout_s=settings.chat_timeout_s,
+    )
+
+
+def _context_size(settings: AnswerSettings) -> dict[str, Any] | None:
+    """For Ollama, told by its port: how much context to hold, lest it cut the beginning of a prompt without a word.
+
+    Ollama's OpenAI-compatible route was said to pass these fields over (ollama/ollama#5356, #7063); it then holds 4,096
+    tokens by its own default, which is also ours, and prompts are kept below that (qa/prompts.py). Other servers are
+    not sent fields that they may refuse.
+    """
+    if urlsplit(settings.chat_base_url or "").port != OLLAMA_PORT:
+        return None
+    return {"num_ctx": settings.chat_context_tokens, "options": {"num_ctx": settings.chat_context_tokens}}
+
+
+def writing_options(model: BaseChatModel, language: Language, *, n_passages: int) -> dict[str, Any]:
+    """What to tell a model beside the prompt of an answer: the embedded one is held to the form of an answer."""
+    if isinstance(model, EmbeddedChatModel):
+        return {"extra_body": {"grammar": answer_grammar(language, n_passages)}}
+    return {}
+
+
+def stream_text(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    config: RunnableConfig,
+    **options: Any,  # noqa: ANN401 - of the model
+) -> Generator[str, None, None]:
     """The pieces of text that the model writes. Closing the iterator stops the model.
 
     Raises:
         ChatModelError: whatever goes wrong with a model: it may be anybody's, so its errors may be of any class.
     """
     try:
-        for chunk in model.stream(list(messages), config):
+        for chunk in model.stream(list(messages), config, **options):
             if text := str(chunk.text):
                 yield text
+    except ChatModelError:
+        raise
     except Exception as exc:
         raise ChatModelError(
             f"the chat model failed ({type(exc).__name__}: {exc}); check OTVET_CHAT_BASE_URL and OTVET_CHAT_MODEL"

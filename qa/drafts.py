@@ -12,8 +12,13 @@ from qa.sentences import Sentence
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found for a question: passages and the sentences of the foremost of them, both best first."""
+    """What was found for a question: passages and the sentences of the foremost of them, both best first.
 
+    Attributes:
+        query: what was searched for: the question, made to stand alone.
+    """
+
+    query: str
     passages: tuple[Passage, ...]
     sentences: tuple[Sentence, ...]
 

@@ -1,131 +1,46 @@
-"""Measures the whole search on a file of passages and questions with known answers, in SQuAD format.
+"""Measures the search, and the answers of the whole chain, on a file of passages and questions with known answers.
 
-Every paragraph becomes one article of a throw-away index. A second file may ask the same questions, joined by their
-ids, in another language; so cross-lingual search is measured too.
+Every paragraph becomes one article of a throw-away index (qa/throw_away.py), over which questions are asked in the
+same or another language (qa/squad.py): of the search alone (qa/retrieval_evaluation.py), and of the chain
+(qa/answer_evaluation.py).
 """
 
-import json
-import random
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
-import numpy as np
+from langchain_core.language_models import BaseChatModel
 
-from index.clock import Clock
 from index.embedding import EmbeddingModel
-from index.errors import QuestionError
-from index.rebuild import build_index
-from index.records import Filters, Hit, Progress
-from index.reranking import DEPTH, Reranker, load_reranker, rerank
+from index.errors import SettingsError
+from index.records import Progress
+from index.reranking import Reranker, load_reranker
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
-from qa.metrics import Estimate, bootstrap, first_rank, ndcg_at, recall_at, reciprocal_rank
+from qa.answer_evaluation import AnswerEvaluation, AskedMode, evaluate_answers
+from qa.embedded import EmbeddedChatModel
+from qa.engine import make_engine
+from qa.evaluation_report import Evaluation, as_markdown, save, stem
+from qa.kept_answers import KeptAnswers, file_identity, fingerprint, settings_that_matter
+from qa.retrieval_evaluation import evaluate_retrieval
+from qa.settings import AnswerSettings
+from qa.squad import AskedQuestion, Collection, EvaluationMode, load_collection
+from qa.throw_away import ids_of_paragraphs, throw_away_index
 
-K = 10
-MEASURES: Mapping[str, Callable[[int | None], float]] = {
-    "recall@1": lambda rank: recall_at(rank, 1),
-    "recall@5": lambda rank: recall_at(rank, 5),
-    "recall@10": lambda rank: recall_at(rank, 10),
-    "MRR@10": reciprocal_rank,
-    "nDCG@10": lambda rank: ndcg_at(rank, 10),
-}
+__all__ = [
+    "AskedQuestion",
+    "Collection",
+    "Evaluation",
+    "EvaluationMode",
+    "as_markdown",
+    "evaluate",
+    "load_collection",
+    "save",
+    "throw_away_index",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class AskedQuestion:
-    """A question and the paragraph that answers it."""
-
-    question_id: str
-    text: str
-    paragraph: int
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Paragraphs, and questions that each one of them answers.
-
-    Attributes:
-        articles: number of the article that each paragraph is from.
-    """
-
-    paragraphs: tuple[str, ...]
-    questions: tuple[AskedQuestion, ...]
-    articles: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What was measured.
-
-    Attributes:
-        measures: mean and interval by name.
-        reranker: its name, None without one.
-        times_ms: median and 95th percentile of the milliseconds of each stage of the search and of their "total".
-    """
-
-    day: str
-    passages: str
-    questions: str
-    embedding_model: str
-    n_paragraphs: int
-    n_questions: int
-    measures: dict[str, Estimate]
-    reranker: str | None
-    times_ms: dict[str, tuple[float, float]]
-
-
-def load_collection(
-    passages: Path, questions: Path | None = None, *, sample: int | None = None, seed: int = 0
-) -> Collection:
-    """Read the paragraphs of one file and the questions of the same or another one, joined by question id.
-
-    Args:
-        passages: SQuAD-format file.
-        questions: SQuAD-format file of the same questions in another language; None for those of `passages`.
-        sample: so many questions at most, drawn with `seed`; None for all.
-        seed: the same seed draws the same questions.
-
-    Raises:
-        QuestionError: a file is not there or not in SQuAD format, or the two share no question.
-    """
-    paragraphs, asked, articles = _read_squad(passages)
-    if questions is not None:
-        places = {question.question_id: question.paragraph for question in asked}
-        _, others, _ = _read_squad(questions)
-        asked = [
-            AskedQuestion(other.question_id, other.text, places[other.question_id])
-            for other in others
-            if other.question_id in places
-        ]
-    if not asked:
-        raise QuestionError(f"{str(passages)!r} and {str(questions)!r} share no question id; give parallel files")
-    if sample is not None and sample < len(asked):
-        asked = random.Random(seed).sample(asked, sample)
-    return Collection(tuple(paragraphs), tuple(asked), tuple(articles))
-
-
-def _read_squad(path: Path) -> tuple[list[str], list[AskedQuestion], list[int]]:
-    """Paragraphs, questions, and the number of each paragraph's article."""
-    paragraphs: list[str] = []
-    questions: list[AskedQuestion] = []
-    articles: list[int] = []
-    try:
-        for number, article in enumerate(json.loads(path.read_text("utf-8"))["data"]):
-            for paragraph in article["paragraphs"]:
-                for asked in paragraph["qas"]:
-                    questions.append(AskedQuestion(str(asked["id"]), str(asked["question"]), len(paragraphs)))
-                paragraphs.append(str(paragraph["context"]))
-                articles.append(number)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise QuestionError(
-            f"cannot read {str(path)!r} as SQuAD ({exc!r}); it is JSON: data, paragraphs, context, qas, id, question"
-        ) from exc
-    return paragraphs, questions, articles
+FOLDER = "evaluations"
 
 
 def evaluate(
@@ -134,21 +49,45 @@ def evaluate(
     model: EmbeddingModel,
     settings: IndexSettings,
     names: tuple[str, str],
+    mode: EvaluationMode,
+    answer_settings: AnswerSettings | None = None,
+    chat_model: BaseChatModel | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Index the paragraphs in a throw-away directory, ask every question, and measure.
 
+    Answers are kept in the folder `evaluations` of the data directory while they come; a run that was stopped goes on
+    with the first question that has none.
+
     Args:
         collection: paragraphs and questions.
         model: the embedding model.
-        settings: how the index is built; its directories are not touched.
+        settings: how the index is built; the index of the data directory is not touched.
         names: what the report calls the passages and the questions.
-        progress: told (stage, done, total); stages "read", "embed", "ask".
+        mode: what is measured.
+        answer_settings: how questions are answered; None for the defaults.
+        chat_model: writes the answers in mode "generative".
+        progress: told (stage, done, total); stages "read", "embed", "ask", and for answers "answer".
+
+    Raises:
+        SettingsError: mode "generative" without a chat model.
+        QuestionError: a paragraph is blank or longer than the settings allow, or a question cannot be asked.
     """
+    if mode == "generative" and chat_model is None:
+        raise SettingsError(
+            "mode 'generative' needs a language model, and there is none; run: otvet models pull, or set"
+            " OTVET_CHAT_MODEL and OTVET_CHAT_BASE_URL, or evaluate with --mode extractive"
+        )
     reranker = load_reranker(settings.reranker) if settings.reranker else None
+    chain = _Chain(model, settings, answer_settings or AnswerSettings(), chat_model, reranker)
     with throw_away_index(collection, model=model, settings=settings, progress=progress) as (index, places):
-        asking = _Asking(HybridSearch(index, model), reranker, places)
-        ranks, times = asking.ask_all(collection, progress)
+        article_ids = ids_of_paragraphs(index, places, collection)
+        found = evaluate_retrieval(
+            collection, HybridSearch(index, model), article_ids=article_ids, reranker=reranker, progress=progress
+        )
+        answers = None
+        if mode != "retrieval":
+            answers = chain.evaluate(collection, index, article_ids, names, mode, progress)
     return Evaluation(
         day=date.today().isoformat(),
         passages=names[0],
@@ -156,88 +95,62 @@ def evaluate(
         embedding_model=model.name,
         n_paragraphs=len(collection.paragraphs),
         n_questions=len(collection.questions),
-        measures={name: bootstrap([measure(rank) for rank in ranks]) for name, measure in MEASURES.items()},
+        measures=found.measures,
         reranker=settings.reranker,
-        times_ms={stage: _percentiles([one[stage] for one in times]) for stage in times[0]},
+        times_ms=found.times_ms,
+        answers=answers,
     )
-
-
-@contextmanager
-def throw_away_index(
-    collection: Collection, *, model: EmbeddingModel, settings: IndexSettings, progress: Progress | None = None
-) -> Iterator[tuple[Index, dict[str, int]]]:
-    """An index of one article a paragraph, and the number of each paragraph by the source of its article."""
-    with tempfile.TemporaryDirectory(prefix="otvet-evaluate-") as scratch:
-        table = Path(scratch) / "paragraphs.jsonl"
-        rows = (json.dumps({"text": text}, ensure_ascii=False) for text in collection.paragraphs)
-        table.write_text("\n".join(rows), "utf-8")
-        own = settings.model_copy(update={"data_dir": Path(scratch)})
-        build_index([table], settings=own, model=model, progress=progress)
-        places = {f"{table.name}:{number}": number - 1 for number in range(1, len(collection.paragraphs) + 1)}
-        with closing(Index(own, model)) as index:
-            yield index, places
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    search: HybridSearch
+class _Chain:
+    """What the whole chain is made of."""
+
+    model: EmbeddingModel
+    settings: IndexSettings
+    answer_settings: AnswerSettings
+    chat_model: BaseChatModel | None
     reranker: Reranker | None
-    places: Mapping[str, int]
 
-    def ask_all(
-        self, collection: Collection, progress: Progress | None
-    ) -> tuple[list[int | None], list[dict[str, float]]]:
-        """Rank of the right paragraph and milliseconds by stage, for each question; chunks count for their article."""
-        tell = progress or (lambda stage, done, total: None)
-        ranks: list[int | None] = []
-        times: list[dict[str, float]] = []
-        self._ask(collection.questions[0].text)  # warms the model up; not measured
-        for n_asked, question in enumerate(collection.questions, start=1):
-            hits, times_ms = self._ask(question.text)
-            found = list(dict.fromkeys(self.places[hit.article.source] for hit in hits))[:K]
-            ranks.append(first_rank([str(place) for place in found], str(question.paragraph)))
-            times.append(times_ms)
-            tell("ask", n_asked, len(collection.questions))
-        return ranks, times
+    def evaluate(
+        self,
+        collection: Collection,
+        index: Index,
+        article_ids: Sequence[str],
+        names: tuple[str, str],
+        mode: AskedMode,
+        progress: Progress | None,
+    ) -> AnswerEvaluation:
+        """Compose the chain over the index, and measure its answers."""
+        name = f"{stem(*names, len(collection.questions))}-{mode}-{self._fingerprint(collection, mode)}.partial.jsonl"
+        return evaluate_answers(
+            collection,
+            make_engine(index, self.model, self.answer_settings, self.chat_model, self.reranker).chain,
+            article_ids=article_ids,
+            mode=mode,
+            answers=KeptAnswers(self.settings.data_dir / FOLDER / name),
+            chat_model=self._chat_name() if mode == "generative" else None,
+            progress=progress,
+        )
 
-    def _ask(self, question: str) -> tuple[list[Hit], dict[str, float]]:
-        clock = Clock()
-        hits = self.search.timed_search(question, k=3 * K, filters=Filters(), clock=clock)
-        if self.reranker is not None:
-            hits = [*rerank(hits[:DEPTH], question, self.reranker), *hits[DEPTH:]]
-            clock.lap("rerank")
-        return hits, clock.timings_ms()
+    def _chat_name(self) -> str:
+        """The embedded model's by its file, as the settings need not name that."""
+        if isinstance(self.chat_model, EmbeddedChatModel):
+            return self.chat_model.gguf.stem
+        return self.answer_settings.chat_model
 
-
-def _percentiles(times_ms: Sequence[float]) -> tuple[float, float]:
-    p50_ms, p95_ms = np.percentile(times_ms, [50, 95])
-    return round(float(p50_ms), 1), round(float(p95_ms), 1)
-
-
-def as_markdown(evaluation: Evaluation) -> str:
-    """The report as a Markdown table, with what was measured on which day above it."""
-    reranker = f", reranker {evaluation.reranker}" if evaluation.reranker else ""
-    head = (
-        f"{evaluation.n_questions} questions ({evaluation.questions}) over {evaluation.n_paragraphs} paragraphs "
-        f"({evaluation.passages}), {evaluation.embedding_model}{reranker}, {evaluation.day}\n\n"
-        "| measure | mean | 95 % interval |\n|---|---|---|\n"
-    )
-    rows = [
-        f"| {name} | {value.mean:.3f} | {value.low:.3f} to {value.high:.3f} |"
-        for name, value in evaluation.measures.items()
-    ]
-    times = [
-        f"| {stage}, p50 / p95 | {p50:.1f} / {p95:.1f} ms | |" for stage, (p50, p95) in evaluation.times_ms.items()
-    ]
-    return head + "\n".join([*rows, *times]) + "\n"
+    def _fingerprint(self, collection: Collection, mode: AskedMode) -> str:
+        """Of all that an answer depends on: the collection stands for files, sample and seed."""
+        return fingerprint(
+            collection=collection,
+            mode=mode,
+            embedding_model=(self.model.name, self.model.checksum),
+            chat_model=_identity(self.chat_model) if mode == "generative" else None,
+            settings=settings_that_matter(self.settings, self.answer_settings),
+        )
 
 
-def save(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
-    """Write the report as JSON and Markdown; returns the two paths, named after the files and the day."""
-    folder.mkdir(parents=True, exist_ok=True)
-    reranker = f"-{Path(evaluation.reranker).name}" if evaluation.reranker else ""
-    stem = f"{evaluation.passages}-by-{evaluation.questions}-{evaluation.n_questions}{reranker}-{evaluation.day}"
-    as_json, as_text = folder / f"{stem}.json", folder / f"{stem}.md"
-    as_json.write_text(json.dumps(asdict(evaluation), ensure_ascii=False, indent=2), "utf-8")
-    as_text.write_text(as_markdown(evaluation), "utf-8")
-    return as_json, as_text
+def _identity(chat_model: BaseChatModel | None) -> tuple[object, ...]:
+    """What tells a chat model from others, beside the settings."""
+    weights = file_identity(chat_model.gguf) if isinstance(chat_model, EmbeddedChatModel) else ()
+    return type(chat_model).__name__, *weights

@@ -1,81 +1,176 @@
-"""Answer by a language model that reads numbered passages and cites them."""
+"""Answer by a language model that reads numbered passages; each of its sentences is checked before it is let out.
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+A sentence stands when the passage that it cites carries it, or another one that the model was shown does
+(qa/support.py); else it is dropped. So text comes sentence by sentence, not token by token.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from index.text import question_language
-from qa.chat_models import stream_text
+from index.errors import ChatModelError
+from index.sentences import split_sentences
+from index.text import Language
+from qa.chat_models import stream_text, writing_options
 from qa.citations import split_markers
 from qa.corroboration import Corroborator
 from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
-from qa.prompts import ANSWER_PROMPT, LANGUAGE_NAMES, NO_ANSWER, number_passages
+from qa.follow_ups import HISTORY_MAX_TOKENS, bounded_history
+from qa.language import answer_language, speaks
+from qa.prompts import MAX_SENTENCES, NO_ANSWER, Shown, answer_messages, choose_shown, n_prompt_tokens
 from qa.records import AnswerMode, Passage, Question
-from qa.sentences import SentenceRanker
+from qa.settings import AnswerSettings
+from qa.support import SupportCheck
 
-TURNS_SENT = 6
+REMNANT = re.compile(r"[\s,;:]+$|(?<=[.!?…])[\s,;:.]+$")  # what stood between markers
+log = logging.getLogger(__name__)
+
+CLOSING = ".!?…"
+MARKUP = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+|\*\*|`")  # bullets and emphasis, which a sentence has no use for
+NON_ANSWER = re.compile(  # says of the passages that they do not say it
+    rf"{NO_ANSWER}"
+    r"|\b(?:passages?|text|articles?)\b[^.]{0,20}\b(?:do|does|did)(?: not|n['’]t)"
+    r" (?:mention|say|state|provide|contain|specify|answer|indicate|include)\b"
+    r"|\bno (?:information|mention|answer|data)\b[^.]{0,60}\b(?:passages?|text|articles?)\b"
+    r"|\bв\s+(?:\w+\s+)?(?:отрывк|текст|стать)\w*[^.]{0,30}\b(?:не\s+(?:указ|говор|упомин|сказан|содерж)\w*|нет)\b"
+    r"|\b(?:не\s+(?:указ|говор|упомин|сказан|содерж)\w*|нет)\b[^.]{0,60}\bв\s+(?:\w+\s+)?(?:отрывк|текст|стать)\w*",
+    re.IGNORECASE,
+)
+
+
+class WrongLanguageError(ChatModelError):
+    """The model wrote in another language than it was told; nothing of it was let out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A sentence of a model, without its markers, and the numbers in them."""
+
+    text: str
+    numbers: tuple[int, ...]
 
 
 class GenerativeAnswerer:
-    """What the model writes; each "[n]" becomes the sentence of passage n that is nearest to the claim before it.
-
-    A marker that opens the text is taken to belong to the question.
-    """
+    """What the model writes, as far as the passages carry it. See `Answerer`."""
 
     mode: AnswerMode = "generative"
 
-    def __init__(self, model: BaseChatModel, ranker: SentenceRanker, corroborator: Corroborator) -> None:
+    def __init__(
+        self, model: BaseChatModel, support: SupportCheck, corroborator: Corroborator, settings: AnswerSettings
+    ) -> None:
         self._model = model
-        self._ranker = ranker
+        self._support = support
         self._corroborator = corroborator
+        self._settings = settings
 
     def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
         """See `Answerer`."""
-        passages = evidence.passages
-        written = stream_text(self._model, _messages(question, passages), config)
-        head = _head(written)
-        if head.startswith(NO_ANSWER):
-            yield NoAnswer()
-            return
-        claim, unmarked = question.text, ""
-        for item in split_markers(chain([head], written)):
-            if isinstance(item, str):
-                unmarked += item
-                yield Claim(item)
-            else:
-                if any(map(str.isalnum, unmarked)):  # else the marker belongs to the same claim as the one before it
-                    claim, unmarked = unmarked, ""
-                numbers = [number for number in item if 1 <= number <= len(passages)]
-                quotes = [self._quote(claim, passages[number - 1]) for number in numbers]
-                yield from self._cited(quotes, passages)
+        try:
+            yield from self._draft(question, evidence, config)
+        except WrongLanguageError as exc:
+            log.info("asking once more: %s", exc)
+            yield from self._draft(question, evidence, config, insist=True)
 
-    def _cited(self, quotes: Sequence[Quote], passages: Sequence[Passage]) -> Iterator[Claim]:
-        """The quotes, and those of other articles that say the same or otherwise."""
+    def _draft(self, question: Question, evidence: Evidence, config: RunnableConfig, *, insist: bool = False) -> Draft:
+        language = answer_language(question)
+        messages, shown = self._prompt(question, evidence, language, insist=insist)
+        options = writing_options(self._model, language, n_passages=len(shown))
+        with closing(stream_text(self._model, messages, config, **options)) as written:
+            head = _head(written)
+            if head.startswith(NO_ANSWER):
+                yield NoAnswer()
+                return
+            yield from self._supported(written_sentences(chain([head], written)), shown, language)
+
+    def _prompt(
+        self, question: Question, evidence: Evidence, language: Language, *, insist: bool
+    ) -> tuple[list[BaseMessage], tuple[Shown, ...]]:
+        """What the model is sent, which fits its context together with the answer, and what of the passages is in it.
+
+        Raises:
+            ChatModelError: not even the best sentence fits.
+        """
+        settings = self._settings
+        history = _messages(question) if evidence.query != question.text else []
+        shown = choose_shown(evidence.sentences, max_tokens=settings.chat_evidence_tokens)
+        while True:
+            messages = answer_messages(evidence.query, shown, language, history, insist=insist)
+            if n_prompt_tokens(messages) + settings.chat_max_tokens <= settings.chat_context_tokens:
+                return messages, shown
+            if len(shown) <= 1:
+                raise ChatModelError(
+                    f"the question and one passage do not fit {settings.chat_context_tokens} tokens; raise "
+                    "OTVET_CHAT_CONTEXT_TOKENS, if the model can"
+                )
+            shown = shown[:-1]
+
+    def _supported(self, sentences: Iterable[Written], shown: Sequence[Shown], language: Language) -> Iterator[Claim]:
+        """Those sentences that the passages carry, each with its quotes."""
+        passages = [one.passage for one in shown]
+        n_given = 0
+        for sentence in islice(sentences, MAX_SENTENCES):
+            if NON_ANSWER.search(sentence.text):
+                continue
+            if not speaks(sentence.text, language):
+                if n_given == 0:
+                    raise WrongLanguageError(f"the language model did not write in the language {language!r}")
+                continue
+            cited = [passages[number - 1] for number in sentence.numbers if 1 <= number <= len(passages)]
+            quotes = self._support.quotes(sentence.text, cited, passages)
+            if quotes:
+                yield from self._cited((" " if n_given else "") + sentence.text, quotes, passages)
+                n_given += 1
+
+    def _cited(self, text: str, quotes: Sequence[Quote], passages: Sequence[Passage]) -> Iterator[Claim]:
+        """A sentence with its quotes, and those of other articles that say the same or otherwise."""
         found = [self._corroborator.corroborate(quote, passages) for quote in quotes]
-        yield Claim("", (*quotes, *(other for one in found for other in one.same)))
+        yield Claim(text, (*quotes, *(other for one in found for other in one.same)))
         for difference in (one.difference for one in found if one.difference is not None):
             yield Claim("", (difference.quotes[1],), difference)
 
-    def _quote(self, claim: str, passage: Passage) -> Quote:
-        sentence = self._ranker.for_claim(claim, passage)
-        return Quote(passage, sentence.start, sentence.end)
+
+def written_sentences(pieces: Iterable[str]) -> Iterator[Written]:
+    """The sentences of a stream of text, each as soon as the next one begins.
+
+    A marker belongs to the sentence that it stands in or behind; one that opens the text, to the first. Where the
+    stream ends within a sentence, without a marker or a full stop, that sentence is left out unless it is the only one.
+    """
+    text = ""
+    marks: list[tuple[int, int]] = []  # number, and where in the text it stood
+    n_given = 0
+    for item in split_markers(pieces):
+        if isinstance(item, str):
+            text += item
+        else:
+            marks += [(number, len(text)) for number in item]
+        sentences = list(_with_marks(text, marks))
+        yield from sentences[n_given:-1]
+        n_given = max(n_given, len(sentences) - 1)
+    for last in list(_with_marks(text, marks))[n_given:]:
+        if last.numbers or last.text.rstrip("»”\"')")[-1:] in CLOSING or n_given == 0:
+            yield last
 
 
-def _messages(question: Question, passages: Sequence[Passage]) -> list[BaseMessage]:
-    history: list[BaseMessage] = [
-        HumanMessage(turn.content) if turn.role == "user" else AIMessage(turn.content)
-        for turn in question.history[-TURNS_SENT:]
-    ]
-    values = {
-        "history": history,
-        "passages": number_passages(passages),
-        "question": question.text,
-        "language": LANGUAGE_NAMES[question_language(question.text)],
-    }
-    return ANSWER_PROMPT.invoke(values).to_messages()
+def _with_marks(text: str, marks: Sequence[tuple[int, int]]) -> Iterator[Written]:
+    start = 0  # of what belongs to the sentence; white space before it belongs to the one before
+    for span in split_sentences(text):
+        words = text[span.start : span.end]
+        numbers = tuple(dict.fromkeys(number for number, place in marks if start <= place <= span.end))
+        start = span.end + 1
+        if any(map(str.isalnum, words)):
+            yield Written(REMNANT.sub("", " ".join(MARKUP.sub("", words).split())), numbers)
+
+
+def _messages(question: Question) -> list[BaseMessage]:
+    turns = bounded_history(question.history, HISTORY_MAX_TOKENS)
+    return [HumanMessage(turn.content) if turn.role == "user" else AIMessage(turn.content) for turn in turns]
 
 
 def _head(pieces: Iterator[str]) -> str:

@@ -1,7 +1,11 @@
-"""The few sentences Otvet says of itself, in the language of the question."""
+"""The language of questions and answers, and the few sentences Otvet says of itself in it."""
 
-from index.text import Language
-from qa.records import RefusalReason
+import re
+
+from index.text import WORD, Language, alphabet, question_language
+from qa.records import Question, RefusalReason
+
+QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"]*\"")
 
 REFUSALS: dict[tuple[RefusalReason, Language], str] = {
     (RefusalReason.NO_ARTICLES, "ru"): "Под заданные фильтры не подходит ни одна статья.",
@@ -20,3 +24,23 @@ WIDENED: dict[Language, str] = {
     "ru": "В статьях за время, названное в вопросе («{words}»), ответа не нашлось, поэтому искали за все даты.",
     "en": "No article of the time that the question names ({words}) answers it, so all dates were searched.",
 }
+
+
+def answer_language(question: Question) -> Language:
+    """The language to answer in: the question's; of one without words («2024?»), that of the last one that has some."""
+    asked = [turn.content for turn in question.history if turn.role == "user"]
+    telling = next((text for text in (question.text, *reversed(asked)) if WORD.search(text)), question.text)
+    return question_language(telling)
+
+
+def speaks(text: str, language: Language) -> bool:
+    """Whether a text is in a language: at least half of the words that tell are in its letters.
+
+    What is quoted tells nothing, nor do Latin names in Russian; a text without words is in every language.
+    """
+    words = WORD.findall(QUOTED.sub(" ", text))
+    cyrillic = [word for word in words if alphabet(word) == "cyrillic"]
+    latin = [word for word in words if alphabet(word) != "cyrillic"]
+    if language == "en":
+        return len(latin) >= len(cyrillic)
+    return len(cyrillic) >= sum(not word[0].isupper() for word in latin)

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from index.records import Article
+from index.records import Article, Legs
 from qa.citations import FindArticle
 from qa.records import Passage, Source
 
@@ -26,8 +26,9 @@ def passage_of(document: Document) -> Passage:
     """The passage that one document of an `OtvetRetriever` stands for."""
     metadata = document.metadata
     repeats = tuple(map(passage_of, metadata.get("repeats", ())))
-    score = metadata["score"]
-    return Passage(_source(metadata), metadata["start"], metadata["end"], document.page_content, score, repeats)
+    legs = Legs(**metadata["legs"]) if metadata.get("legs") else None
+    place = metadata["start"], metadata["end"]
+    return Passage(_source(metadata), *place, document.page_content, metadata["score"], repeats, legs)
 
 
 def _source(metadata: dict[str, Any]) -> Source:
@@ -56,5 +57,6 @@ def _merged(passages: Sequence[Passage], article: Article | None) -> list[Passag
 
 def _join(first: Passage, second: Passage, article: Article) -> Passage:
     end = max(first.end, second.end)
-    score, repeats = max(first.score, second.score), first.repeats + second.repeats
-    return replace(first, end=end, text=article.text[first.start : end], score=score, repeats=repeats)
+    best = max(first, second, key=lambda passage: passage.score)
+    text, repeats = article.text[first.start : end], first.repeats + second.repeats
+    return replace(first, end=end, text=text, score=best.score, repeats=repeats, legs=best.legs)

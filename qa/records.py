@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from index.errors import QuestionError
-from index.records import Filters
+from index.records import Filters, Legs
 from index.text import Language
 from qa.dates import Period
 
@@ -19,7 +19,8 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")  # what a broken byte in a terminal's
 Mode = Literal["auto", "extractive", "generative"]
 """How to answer: "extractive" by quotes, "generative" by a language model, "auto" by the model where there is one."""
 
-AnswerMode = Literal["extractive", "generative"]
+AnswerMode = Literal["extractive", "generative", "conversation"]
+"""How it was answered; "conversation": a greeting or a question about Otvet, answered with no article in it."""
 
 
 class RefusalReason(StrEnum):
@@ -95,6 +96,7 @@ class Passage:
     Attributes:
         score: how likely it answers, in [0, 1]; see index/fusion.py.
         repeats: passages that tell it again in nearly the same words.
+        legs: what the search says of its best chunk; None where it says nothing but the score.
     """
 
     source: Source
@@ -103,6 +105,7 @@ class Passage:
     text: str
     score: float
     repeats: tuple["Passage", ...] = ()
+    legs: Legs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,13 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A text in which every "[n]" has its citation.
+    """A text in which every "[n]" has its citation; one without citations only in mode "conversation".
 
     Attributes:
         language: of the text; an extractive answer speaks the language of the article it quotes.
         notice: what a reader should know of how it was found or written, for people; else None.
         period: the days of publication that the question named and that the search kept to; None for all.
+        query: what was searched for, where that is not the question as typed: a follow-up made to stand alone.
         disagreements: where the articles that are cited differ.
         timings_ms: milliseconds by stage.
     """
@@ -153,6 +157,7 @@ class Answer:
     citations: tuple[Citation, ...]
     notice: str | None = None
     period: Period | None = None
+    query: str | None = None
     disagreements: tuple[Disagreement, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
 
@@ -166,6 +171,7 @@ class Refusal:
     language: Language
     nearest: tuple[Source, ...]
     period: Period | None = None
+    query: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -177,6 +183,13 @@ class PassagesFound:
     """First event of a stream: what the answer will be made from."""
 
     passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotesFound:
+    """The answer by quotes, whole and checked, while a language model is still reading; its own answer replaces it."""
+
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +211,5 @@ class Restarted:
     """The text so far is void (the language model failed); what follows replaces it."""
 
 
-Event = PassagesFound | TextDelta | CitationFound | Restarted | Response
+Event = PassagesFound | QuotesFound | TextDelta | CitationFound | Restarted | Response
 """What a stream yields; the response is the last."""

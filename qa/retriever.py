@@ -1,5 +1,7 @@
 """The index as a LangChain retriever, to be composed into anybody's chain."""
 
+from dataclasses import asdict
+
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -14,6 +16,7 @@ class OtvetRetriever(BaseRetriever):
 
     `invoke(query, k=…, filters=…)` overrides the two fields for one call. Metadata of a document: article_id, title,
     published_at ("YYYY-MM-DD" or None), publisher, url, language, start, end, score (in [0, 1], higher is better),
+    legs (what else the search says of it, `index.records.Legs` as a dict, or None),
     repeats (documents that tell the same in nearly the same words, most of them of other articles).
     """
 
@@ -47,6 +50,7 @@ def _document(hit: Hit) -> Document:
         "start": chunk.start,
         "end": chunk.end,
         "score": hit.score,
+        "legs": asdict(hit.legs) if hit.legs is not None else None,
         "repeats": [_document(repeat) for repeat in hit.repeats],
     }
     return Document(id=chunk.chunk_id, page_content=chunk.text, metadata=metadata)

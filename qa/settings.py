@@ -1,20 +1,28 @@
-"""Settings of the answers: how much is retrieved, when to refuse, which language model writes."""
+"""Settings of the answers: how much is retrieved, which language model writes, how much it reads."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 NO_CHAT_MODEL = "none"
+EMBEDDED_CHAT_MODEL = "embedded"
 
 
 class AnswerSettings(BaseModel):
-    """How questions are answered. Without a chat model, by quoting."""
+    """How questions are answered: by the embedded language model, another one, or by quoting."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     k: int = Field(default=5, ge=1, le=50, description="Chunks retrieved for a question that does not say.")
     chat_model: str = Field(
-        default=NO_CHAT_MODEL, min_length=1, description="Name of the chat model; `none` answers by quoting only."
+        default=EMBEDDED_CHAT_MODEL,
+        min_length=1,
+        description="Name of the chat model at OTVET_CHAT_BASE_URL; `embedded` runs one in this process, `none` "
+        "answers by quoting only.",
+    )
+    chat_gguf: Path | None = Field(
+        default=None, description="GGUF file that the embedded model is; without it, what `otvet models pull` fetched."
     )
     chat_base_url: str | None = Field(
         default=None,
@@ -23,15 +31,21 @@ class AnswerSettings(BaseModel):
     )
     chat_api_key: SecretStr | None = Field(default=None, description="Its key, where it asks for one.")
     chat_timeout_s: float = Field(default=60, gt=0, le=3600, description="Longest wait for the chat model, in seconds.")
-    chat_max_tokens: int = Field(default=300, ge=16, le=4096, description="Longest answer it may write, in tokens.")
+    chat_max_tokens: int = Field(default=200, ge=16, le=4096, description="Longest answer it may write, in tokens.")
+    chat_context_tokens: int = Field(
+        default=4096, ge=2048, le=1_048_576, description="Tokens that a prompt and its answer may take together."
+    )
+    chat_evidence_tokens: int = Field(
+        default=600,
+        ge=100,
+        le=1_048_576,
+        description="Most tokens of the articles that the model is shown; more takes longer to read.",
+    )
 
     @model_validator(mode="after")
     def _names_an_endpoint(self) -> Self:
-        if self.chat_model != NO_CHAT_MODEL and self.chat_base_url is None:
+        if self.chat_model not in (NO_CHAT_MODEL, EMBEDDED_CHAT_MODEL) and self.chat_base_url is None:
             raise ValueError(f"chat_model is {self.chat_model!r}, but chat_base_url names no endpoint; set it too")
+        if self.chat_model == EMBEDDED_CHAT_MODEL and self.chat_base_url is not None:
+            raise ValueError(f"chat_base_url is {self.chat_base_url!r}, but no chat_model is named; set it too")
         return self
-
-    @property
-    def has_chat_model(self) -> bool:
-        """Whether answers can be written by a language model."""
-        return self.chat_model != NO_CHAT_MODEL and self.chat_base_url is not None

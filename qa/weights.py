@@ -26,7 +26,8 @@ from index.names import name_keys
 from index.serving import Generation
 from index.settings import IndexSettings
 from index.text import question_language
-from qa.evaluate import Collection, load_collection, throw_away_index
+from qa.squad import Collection, load_collection
+from qa.throw_away import throw_away_index
 
 LEGS = ("chunk", "sentence", "share", "max_sim")
 RIDGE = 1e-3  # on weights of legs of unit spread

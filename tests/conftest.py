@@ -18,11 +18,14 @@ from qa.settings import AnswerSettings
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every test has a data directory of its own; nothing of the developer's settings gets in."""
+    """Every test has a data directory of its own, and no language model unless it asks for one; nothing of the
+    developer's settings gets in.
+    """
     for name in [name for name in os.environ if name.startswith("OTVET_") and not name.startswith("OTVET_TEST_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("OTVET_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("OTVET_CACHE_DIR", str(CACHE_DIR))
+    monkeypatch.setenv("OTVET_CHAT_MODEL", "none")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from qa.records import (
     CitationFound,
     PassagesFound,
     Question,
+    QuotesFound,
     Refusal,
     Restarted,
     TextDelta,
@@ -31,6 +32,7 @@ from ui.render import (
     refusal_cards,
     remarks_markdown,
     status,
+    writing,
 )
 
 log = logging.getLogger(__name__)
@@ -135,6 +137,9 @@ def show(chain: AnswerChain, message: str, history: list[dict[str, Any]], *, use
             match event:
                 case PassagesFound(passages):
                     yield status(passages, language), ""
+                case QuotesFound(quotes):
+                    shown = writing(language) + answer_markdown(quotes.text, quotes.citations, quoted=True)
+                    yield shown, answer_cards(quotes.citations, language)
                 case CitationFound(citation):
                     citations.append(citation)
                 case TextDelta(delta):

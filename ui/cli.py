@@ -1,4 +1,7 @@
-"""The terminal: otvet index | ask | serve | doctor. Heavy libraries are loaded when a command needs them."""
+"""The terminal: otvet index | ask | serve | evaluate | models | doctor.
+
+Heavy libraries are loaded when a command needs them.
+"""
 
 import json
 import logging
@@ -16,10 +19,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from index.errors import OtvetError, SettingsError
+from index.errors import ChatModelError, OtvetError, SettingsError
 from index.records import Filters, Progress
 from index.text import question_language
+from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
+from qa.settings import EMBEDDED_CHAT_MODEL
+from qa.squad import EvaluationMode
+from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
 from ui.render import remarks
 from ui.settings import Settings, load_settings
@@ -32,7 +39,9 @@ STAGES = {
     "model": "Preparing the embedding model",
     "read": "Reading articles",
     "embed": "Indexing articles",
-    "ask": "Asking",
+    "ask": "Searching",
+    "answer": "Answering",
+    "pull": "Fetching the chat model",
 }
 N_SKIPPED_SHOWN = 20
 
@@ -42,6 +51,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(models_app, name="models")
 out = Console()
 err = Console(stderr=True)
 
@@ -108,10 +118,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: OTVET_HOST, 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: OTVET_PORT, 7860.")] = None,
     index_first: Annotated[bool, typer.Option("--index", help="Index OTVET_CORPUS first.")] = False,
+    pull_first: Annotated[
+        bool, typer.Option("--pull", help="Fetch the embedded language model first, if used.")
+    ] = False,
 ) -> None:
     """Serve the page and the endpoint; POST /answer, the rest under /docs. Ctrl+C stops."""
     settings = load_settings(host=host, port=port)
     listener = _listen(settings)
+    if pull_first:
+        _pull_if_used(settings)
     if index_first:
         _build([settings.corpus], settings)
     from qa.engine import open_engine
@@ -144,24 +159,37 @@ def evaluate(
     questions: Annotated[
         Path | None, typer.Option(help="SQuAD-format file with the same questions in another language.")
     ] = None,
+    mode: Annotated[
+        EvaluationMode, typer.Option(help="Answers by quotes, by the language model, or the search alone.")
+    ] = "extractive",
     sample: Annotated[int | None, typer.Option(min=1, help="Ask so many questions only.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 7,
 ) -> None:
-    """Measure the search on questions with known answers, in a throw-away index.
+    """Measure search and answers on questions with known answers, in a throw-away index.
 
-    Prints recall, MRR and nDCG with 95 % intervals, and the time of a search; saves both as JSON and Markdown in the
-    folder `evaluations` of the data directory.
+    Prints how well the right paragraph is found, how often answers hold the known answer, cite its paragraph and are
+    refused when they should be, each with its 95 % interval, and the times; saves all as JSON and Markdown in the
+    folder `evaluations` of the data directory. Each question is asked three times: with its answer in the index,
+    without its article, and without its paragraph. Ctrl+C stops; the same command then goes on from there.
     """
     settings = load_settings()
     from index.embedding import load_embedding_model
     from qa import evaluate as evaluation
+    from qa.chat_models import make_chat_model
 
     collection = evaluation.load_collection(passages, questions, sample=sample, seed=seed)
-    names = (passages.stem, (questions or passages).stem)
     with _progress() as progress:
-        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
-        report = evaluation.evaluate(collection, model=model, settings=settings, names=names, progress=progress)
-    saved = evaluation.save(report, settings.data_dir / "evaluations")
+        report = evaluation.evaluate(
+            collection,
+            model=load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress),
+            settings=settings,
+            names=(passages.stem, (questions or passages).stem),
+            mode=mode,
+            answer_settings=settings,
+            chat_model=make_chat_model(settings, cache_dir=settings.cache_dir) if mode == "generative" else None,
+            progress=progress,
+        )
+    saved = evaluation.save(report, settings.data_dir / evaluation.FOLDER)
     sys.stdout.write(evaluation.as_markdown(report))
     out.print(f"Saved as {' and '.join(escape(str(path)) for path in saved)}", soft_wrap=True)
 
@@ -175,6 +203,16 @@ def main() -> None:
     except OtvetError as exc:
         err.print(f"[red]error:[/red] {escape(str(exc))}", soft_wrap=True)
         sys.exit(exc.exit_code)
+
+
+def _pull_if_used(settings: Settings) -> None:
+    """Fetch the embedded model where it is used and not there; where that fails, say why and go on without."""
+    if settings.chat_model != EMBEDDED_CHAT_MODEL or settings.chat_gguf is not None or is_pulled(settings.cache_dir):
+        return
+    try:
+        pull_and_tell(settings.cache_dir)
+    except ChatModelError as exc:
+        err.print(f"[yellow]no language model:[/yellow] {escape(str(exc))}", soft_wrap=True)
 
 
 def _build(paths: list[Path], settings: Settings) -> "RebuildReport":

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from index.errors import OtvetError
 from index.records import Progress
+from qa.chat_models import embedded_gguf
+from qa.settings import NO_CHAT_MODEL
 from ui.settings import Settings, load_settings
 
 CONNECT_TIMEOUT_S = 3
@@ -46,8 +48,10 @@ def _check_directories(settings: Settings) -> Iterator[Check]:
 
 
 def _check_chat_model(settings: Settings) -> Check:
-    if not settings.has_chat_model or settings.chat_base_url is None:
+    if settings.chat_model == NO_CHAT_MODEL:
         return Check("chat model", True, "none; answers are quotes")
+    if settings.chat_base_url is None:
+        return _check_embedded(settings)
     try:
         url = urlsplit(settings.chat_base_url)
         if not url.hostname:
@@ -58,6 +62,15 @@ def _check_chat_model(settings: Settings) -> Check:
         mend = "start the model's server or correct OTVET_CHAT_BASE_URL"
         return Check("chat model", False, f"{settings.chat_base_url!r} cannot be reached ({exc}); {mend}")
     return Check("chat model", True, f"{settings.chat_model!r} at {settings.chat_base_url!r}")
+
+
+def _check_embedded(settings: Settings) -> Check:
+    gguf = embedded_gguf(settings, settings.cache_dir)
+    if gguf is None:
+        return Check("chat model", True, "not fetched, so answers are quotes; run: otvet models pull")
+    if not gguf.is_file():
+        return Check("chat model", False, f"{str(gguf)!r} is no file; correct OTVET_CHAT_GGUF")
+    return Check("chat model", True, f"embedded, {str(gguf)!r}")
 
 
 def _check_reranker(name: str) -> Check:

@@ -19,6 +19,8 @@ WORDS: dict[str, dict[Language, str]] = {
     "sources": {"ru": "Источники", "en": "Sources"},
     "nearest": {"ru": "Ближайшие статьи", "en": "Nearest articles"},
     "found": {"ru": "Найдено отрывков: {n}. Выбираю ответ…", "en": "{n} passages found. Choosing the answer…"},
+    "writing": {"ru": "Вот цитаты. Пишу ответ…", "en": "Here are quotes. Writing the answer…"},
+    "query": {"ru": "Понято как вопрос: {query}", "en": "Understood as: {query}"},
     "period": {
         "ru": "Только статьи за {days} («{words}» в вопросе).",
         "en": "Only articles of {days} (“{words}” in the question).",
@@ -84,12 +86,19 @@ def status(passages: Sequence[Passage], language: Language) -> str:
     return f"*{plain_markdown(WORDS['found'][language].format(n=len(passages)))}*"
 
 
+def writing(language: Language) -> str:
+    """What is shown above the quotes while a language model writes."""
+    return f"*{plain_markdown(WORDS['writing'][language])}*\n\n"
+
+
 def remarks(response: Response, language: Language) -> list[str]:
     """What a reader should know beside the text: how it was found, and where the cited articles differ.
 
     Plain text, a line each, whatever white space the question and the articles have between their words.
     """
     found = [response.notice] if isinstance(response, Answer) and response.notice else []
+    if response.query is not None:
+        found.insert(0, WORDS["query"][language].format(query=response.query))
     if response.period is not None:
         days = dict.fromkeys(str(day) if day else "…" for day in (response.period.first, response.period.last))
         found.append(WORDS["period"][language].format(days=" – ".join(days), words=response.period.words))

@@ -15,6 +15,7 @@ from qa.records import (
     MAX_QUESTION_CHARS,
     MAX_TURNS,
     Answer,
+    AnswerMode,
     Citation,
     Mode,
     Question,
@@ -144,10 +145,11 @@ class AnswerOut(BaseModel):
     kind: Literal["answer"] = "answer"
     text: str
     language: str
-    mode: Literal["extractive", "generative"]
+    mode: AnswerMode = Field(description="How: by quotes, by the language model, or as talk that needs no article.")
     citations: list[CitationOut]
     notice: str | None = Field(description="What a reader should know of how it was found or written.")
     period: PeriodOut | None
+    query: str | None = Field(description="A follow-up as it was searched for; null for a question as typed.")
     disagreements: list[DisagreementOut]
     timings_ms: dict[str, float]
 
@@ -161,6 +163,7 @@ class RefusalOut(BaseModel):
     language: str
     nearest: list[SourceOut]
     period: PeriodOut | None
+    query: str | None
     timings_ms: dict[str, float]
 
 
@@ -258,6 +261,7 @@ def _answer_out(answer: Answer) -> AnswerOut:
         citations=[_citation_out(citation) for citation in answer.citations],
         notice=answer.notice,
         period=_period_out(answer.period),
+        query=answer.query,
         disagreements=[DisagreementOut(**asdict(found)) for found in answer.disagreements],
         timings_ms=answer.timings_ms,
     )
@@ -270,6 +274,7 @@ def _refusal_out(refusal: Refusal) -> RefusalOut:
         language=refusal.language,
         nearest=[SourceOut(**_source_fields(source)) for source in refusal.nearest],
         period=_period_out(refusal.period),
+        query=refusal.query,
         timings_ms=refusal.timings_ms,
     )
 

@@ -34,11 +34,11 @@ class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, toml_file=TOML_FILE, extra="forbid", frozen=True
     )
 
-    @field_validator("corpus", "data_dir", "cache_dir")
+    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf")
     @classmethod
-    def _expand_home(cls, path: Path) -> Path:
+    def _expand_home(cls, path: Path | None) -> Path | None:
         try:
-            return path.expanduser()
+            return path.expanduser() if path is not None else None
         except RuntimeError as exc:
             raise ValueError("there is no such home directory") from exc
 

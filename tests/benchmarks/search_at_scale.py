@@ -33,7 +33,7 @@ from index.settings import IndexSettings
 from made_corpus import FILTERS, Bank, MadeModel
 from measuring import Figures, as_markdown, load_average, memory_mb, size_mb, spread, timed
 from plain_pipeline import fill_plain, open_plain, plain_filter
-from qa.evaluate import load_collection
+from qa.squad import load_collection
 from ui.offline import go_offline
 from ui.settings import load_settings
 

@@ -22,6 +22,8 @@ from qa.extractive import ExtractiveAnswerer
 from qa.generative import GenerativeAnswerer
 from qa.records import Passage, Question, Source, Turn
 from qa.sentences import SentenceRanker
+from qa.settings import AnswerSettings
+from qa.support import SupportCheck
 
 CREW = "Огонь над плотиной старой мельницы всю долгую ночь тушили {} пожарных из двух соседних посёлков."
 ARTICLES = {
@@ -55,7 +57,7 @@ class AnswererContract:
     @pytest.fixture
     def evidence(self) -> Evidence:
         found = passages()
-        return Evidence(found, SentenceRanker(HashedWordsModel()).for_query(QUESTION.text, found))
+        return Evidence(QUESTION.text, found, SentenceRanker(HashedWordsModel()).for_query(QUESTION.text, found))
 
     def test_says_how_it_answers(self, answerer: Answerer) -> None:
         assert answerer.mode in ("extractive", "generative")
@@ -100,7 +102,7 @@ class AnswererContract:
             assert set(disagreement.markers) <= markers
 
     def test_makes_do_with_nothing(self, answerer: Answerer) -> None:
-        draft = list(answerer.draft(QUESTION, Evidence((), ()), {}))
+        draft = list(answerer.draft(QUESTION, Evidence(QUESTION.text, (), ()), {}))
         assert not any(item.quotes for item in draft if isinstance(item, Claim))
 
     def test_can_be_left_early_and_asked_again(self, answerer: Answerer, evidence: Evidence) -> None:
@@ -137,5 +139,6 @@ class TestGenerativeAnswerer(OursContract):
     @pytest.fixture
     def answerer(self) -> Answerer:
         reply = ["Мельница сгорела", " в ночь на пятницу [", "1]. Огонь всю ночь тушили 12 пожарных [1]. Муку [2][9]."]
-        ranker = SentenceRanker(HashedWordsModel())
-        return GenerativeAnswerer(ScriptedChatModel(replies=[reply] * 10), ranker, Corroborator(ranker))
+        ranker = SentenceRanker(model := HashedWordsModel())
+        chat_model = ScriptedChatModel(replies=[reply] * 10)
+        return GenerativeAnswerer(chat_model, SupportCheck(ranker, model), Corroborator(ranker), AnswerSettings())

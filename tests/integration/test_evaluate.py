@@ -1,4 +1,4 @@
-"""`otvet evaluate` on a small file with known answers, and on the dev files where they are at hand."""
+"""`otvet evaluate` of the search: on a small file with known answers, and on the dev files where they are at hand."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from index.errors import QuestionError
 from index.settings import IndexSettings
 from places import SHARED
 from qa.evaluate import as_markdown, evaluate, load_collection, save
+from qa.squad import AskedQuestion, Collection
 from ui.cli import main
 
 PARAGRAPHS = {
@@ -43,6 +44,7 @@ def test_right_paragraphs_are_found(
         model=hashed_words,
         settings=index_settings,
         names=("dev", "dev"),
+        mode="retrieval",
         progress=lambda *values: told.append(values),
     )
     assert (report.n_paragraphs, report.n_questions) == (3, 4)
@@ -50,13 +52,16 @@ def test_right_paragraphs_are_found(
     assert report.measures["MRR@10"].mean == 1
     assert set(report.times_ms) == {"embed", "words", "candidates", "judge", "total"}
     assert all(0 <= p50 <= p95 for p50, p95 in report.times_ms.values())
+    assert report.answers is None
     assert told[-1] == ("ask", 4, 4)
     assert not index_settings.data_dir.exists()
 
 
 def test_report_is_saved(tmp_path: Path, hashed_words: HashedWordsModel, index_settings: IndexSettings) -> None:
     collection = load_collection(squad(tmp_path / "dev.json"))
-    report = evaluate(collection, model=hashed_words, settings=index_settings, names=("dev.ru", "dev.en"))
+    report = evaluate(
+        collection, model=hashed_words, settings=index_settings, names=("dev.ru", "dev.en"), mode="retrieval"
+    )
     as_json, as_text = save(report, tmp_path / "reports")
     assert json.loads(as_json.read_text())["measures"]["recall@5"]["mean"] == 1
     assert as_text.read_text() == as_markdown(report)
@@ -69,6 +74,43 @@ def test_questions_of_another_file_are_joined_by_id(tmp_path: Path) -> None:
     assert [question.paragraph for question in collection.questions] == [0, 0, 1, 2]
     assert {question.text for question in collection.questions} == {"What?"}
     assert set(collection.paragraphs) == set(PARAGRAPHS)
+
+
+def test_known_answers_are_read_in_both_languages(tmp_path: Path) -> None:
+    """Equal ones once, blank ones not at all; a question that SQuAD 2 marks as impossible is left out."""
+
+    def write(name: str, texts: list[str]) -> Path:
+        answers = [{"text": text, "answer_start": 0} for text in texts]
+        qas = [
+            {"id": "q1", "question": "?", "answers": answers},
+            {"id": "q2", "question": "?", "answers": [], "is_impossible": True},
+            {"id": "q3", "question": "?"},
+        ]
+        path = tmp_path / name
+        path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "x", "qas": qas}]}]}), "utf-8")
+        return path
+
+    here, there = write("ru.json", ["осень", "осень", " ", "до осени"]), write("en.json", ["autumn"])
+    own, cross = load_collection(here).questions, load_collection(here, there).questions
+    assert [question.question_id for question in own] == ["q1", "q3"]
+    assert [(question.answers, question.own_answers) for question in own] == [(("осень", "до осени"),) * 2, ((), ())]
+    assert (cross[0].answers, cross[0].own_answers) == (("осень", "до осени"), ("autumn",))
+
+
+def test_equal_paragraphs_are_one_article(hashed_words: HashedWordsModel, index_settings: IndexSettings) -> None:
+    """The index keeps the first of them; the question of the other one is answered by it."""
+    paragraphs = ("В порт пришли два судна.", "Мост закрыли.", "В порт пришли два судна.")
+    collection = Collection(paragraphs, (AskedQuestion("q1", "Сколько судов пришло в порт?", 2),), (0, 0, 1))
+    report = evaluate(collection, model=hashed_words, settings=index_settings, names=("dev", "dev"), mode="retrieval")
+    assert report.measures["recall@1"].mean == 1
+
+
+def test_paragraphs_that_cannot_be_indexed_are_named(
+    hashed_words: HashedWordsModel, index_settings: IndexSettings
+) -> None:
+    collection = Collection(("Мост закрыли.", " "), (AskedQuestion("q1", "Что закрыли?", 0),), (0, 0))
+    with pytest.raises(QuestionError, match="1 paragraphs cannot be indexed, the first is ' '"):
+        evaluate(collection, model=hashed_words, settings=index_settings, names=("dev", "dev"), mode="retrieval")
 
 
 def test_sample_is_drawn_by_the_seed(tmp_path: Path) -> None:
@@ -106,7 +148,7 @@ def test_dev_files(
     collection = load_collection(
         folder / "xquad-dev.ru.json", folder / f"xquad-dev.{questions}.json", sample=60, seed=7
     )
-    report = evaluate(collection, model=model, settings=index_settings, names=("ru", questions))
+    report = evaluate(collection, model=model, settings=index_settings, names=("ru", questions), mode="retrieval")
     assert report.measures["recall@1"].mean >= floor
     assert report.measures["recall@5"].mean >= 0.98
 
@@ -115,7 +157,8 @@ def test_command_prints_and_saves_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here, there = squad(tmp_path / "dev.ru.json"), squad(tmp_path / "dev.en.json", translate=True)
-    monkeypatch.setattr(sys, "argv", ["otvet", "evaluate", str(here), "--questions", str(there), "--sample", "2"])
+    arguments = [str(here), "--questions", str(there), "--sample", "2", "--mode", "retrieval"]
+    monkeypatch.setattr(sys, "argv", ["otvet", "evaluate", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
+from langchain_openai import ChatOpenAI
 
 from fakes import HashedWordsModel, open_index
 from index.serving import Index
@@ -18,7 +20,7 @@ from qa.chain import AnswerChain
 from qa.chat_models import make_chat_model
 from qa.engine import make_engine
 from qa.language import MODEL_FAILED
-from qa.records import Answer, Refusal, RefusalReason, Restarted, TextDelta
+from qa.records import Answer, Question, Refusal, RefusalReason, Restarted
 from qa.settings import AnswerSettings
 
 TEXT = "Оркестр сыграет на площади у фонтана."
@@ -110,7 +112,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def chain_with(index: Index, url: str, **values: Any) -> AnswerChain:
     settings = AnswerSettings(chat_model="tiny", chat_base_url=url, **values)
-    return make_engine(index, HashedWordsModel(), settings, make_chat_model(settings)).chain
+    return make_engine(index, HashedWordsModel(), settings, make_chat_model(settings, cache_dir=Path("nowhere"))).chain
 
 
 def assert_quotes_with_notice(response: object) -> None:
@@ -125,14 +127,14 @@ def test_an_answer_is_streamed_and_cited(index: Index, hosts: set[str]) -> None:
         events = list(chain.stream(QUESTION))
     answer = events[-1]
     assert isinstance(answer, Answer)
-    assert (answer.text, answer.mode, answer.notice) == ("У фонтана на площади [1].", "generative", None)
+    assert (answer.text, answer.mode, answer.notice) == ("У фонтана на площади. [1]", "generative", None)
     assert [citation.quote for citation in answer.citations] == [TEXT]
-    assert sum(isinstance(event, TextDelta) for event in events) > 1
     ((path, _, body),) = endpoint.requests
     assert path == "/v1/chat/completions"
     assert (body["model"], body["stream"], body["temperature"], body["max_completion_tokens"]) == ("tiny", True, 0, 77)
-    assert [message["role"] for message in body["messages"]] == ["system", "user"]
-    assert TEXT in body["messages"][1]["content"]
+    assert [message["role"] for message in body["messages"]] == ["system", *["user", "assistant"] * 3, "user"]
+    assert TEXT in body["messages"][-1]["content"]
+    assert not {"grammar", "num_ctx", "options"} & set(body)
     assert hosts == {"127.0.0.1"}
 
 
@@ -187,6 +189,53 @@ def test_no_endpoint_is_contacted_before_it_is_asked(index: Index, hosts: set[st
     assert hosts == set()
 
 
-@pytest.mark.parametrize("values", [{}, {"chat_model": "none", "chat_base_url": "http://127.0.0.1:9/v1"}])
-def test_without_a_chat_model_there_is_none(values: dict[str, str]) -> None:
-    assert make_chat_model(AnswerSettings(**values)) is None
+def test_with_quotes_alone_there_is_no_chat_model(tmp_path: Path) -> None:
+    assert make_chat_model(AnswerSettings(chat_model="none"), cache_dir=tmp_path) is None
+
+
+def test_an_embedded_model_that_was_not_fetched_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert make_chat_model(AnswerSettings(), cache_dir=tmp_path) is None
+    [record] = caplog.records
+    assert "otvet models pull" in record.getMessage()
+
+
+def test_ollama_is_told_how_much_context_to_hold() -> None:
+    settings = AnswerSettings(chat_model="tiny", chat_base_url="http://127.0.0.1:11434/v1", chat_context_tokens=3000)
+    model = make_chat_model(settings, cache_dir=Path("nowhere"))
+    assert isinstance(model, ChatOpenAI)
+    assert model.extra_body == {"num_ctx": 3000, "options": {"num_ctx": 3000}}
+
+
+FILLERS = ("Слушали его до ночи. ", "Шёл мелкий дождь. ", "Торговали горячим чаем. ")
+SQUARES = [
+    {"title": f"Площадь {n}", "text": "Оркестр играл у фонтана на площади. " + filler * 40}
+    for n, filler in enumerate(FILLERS)
+]
+
+
+def test_what_does_not_fit_the_context_is_neither_sent_nor_cited(tmp_path: Path) -> None:
+    question = Question("Оркестр играл у фонтана на площади?")
+    sizes = []
+    with closing(open_index(tmp_path, HashedWordsModel(), SQUARES)) as index:
+        for context in (2048, 8192):
+            with serving(Endpoint(["Оркестр играл у фонтана на площади [1][2][3]."])) as endpoint:
+                values = {"chat_context_tokens": context, "chat_evidence_tokens": 4000}
+                answer = chain_with(index, endpoint.url, **values).invoke(question)
+            assert isinstance(answer, Answer)
+            ((_, _, body),) = endpoint.requests
+            prompt = body["messages"][-1]["content"]
+            n_bytes = sum(len(message["content"].encode()) for message in body["messages"])
+            assert n_bytes / 3 + 200 <= context
+            assert answer.mode == "generative"
+            assert all(citation.source.title in prompt for citation in answer.citations)
+            sizes.append(sum(article["title"] in prompt for article in SQUARES))
+    assert sizes[0] < sizes[1] == len(SQUARES)
+
+
+def test_a_question_that_leaves_no_room_for_a_passage_gives_way_to_quotes(index: Index) -> None:
+    with serving(Endpoint(CITED)) as endpoint:
+        chain = chain_with(index, endpoint.url, chat_context_tokens=2048, chat_max_tokens=800)
+        assert_quotes_with_notice(chain.invoke(" ".join([QUESTION] * 50)))
+    assert endpoint.requests == []

@@ -9,7 +9,8 @@ import pytest
 
 from fakes import HashedWordsModel
 from index.settings import IndexSettings
-from qa.evaluate import load_collection, throw_away_index
+from qa.squad import load_collection
+from qa.throw_away import throw_away_index
 from qa.weights import LEGS, Asked, Tops, ask_all, best_weights, logistic, report, tops_of
 
 MATTERS = ["мост", "порт", "школа", "завод", "театр", "рынок", "вокзал", "музей", "парк", "стадион", "суд", "банк"]

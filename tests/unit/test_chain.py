@@ -21,13 +21,15 @@ from langchain_core.runnables import RunnableLambda
 from fakes import HashedWordsModel, ScriptedChatModel, open_index, publish_articles
 from index.errors import QuestionError
 from index.records import Filters
+from index.search import HybridSearch
 from index.serving import Index
 from qa.chain import AnswerChain
 from qa.corroboration import Corroborator
 from qa.dates import Period
-from qa.drafts import Claim, Evidence
 from qa.engine import make_engine
 from qa.extractive import ExtractiveAnswerer
+from qa.follow_ups import RuleRewriter
+from qa.gate import gate_for
 from qa.generative import GenerativeAnswerer
 from qa.language import MODEL_FAILED, WIDENED
 from qa.prompts import SYSTEM
@@ -36,20 +38,20 @@ from qa.records import (
     CitationFound,
     Disagreement,
     Event,
-    Passage,
     PassagesFound,
     Question,
+    QuotesFound,
     Refusal,
     RefusalReason,
     Response,
     Restarted,
-    Source,
     TextDelta,
     Turn,
 )
 from qa.retriever import OtvetRetriever
 from qa.sentences import SentenceRanker
 from qa.settings import AnswerSettings
+from qa.support import SupportCheck
 
 LIGHTHOUSE = "Маяк на мысе Ольха построили в 1902 году."
 FERRY = "Паром на остров Сосновый ходит по вторникам."
@@ -77,6 +79,24 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 
 def scripted(*replies: Reply) -> ScriptedChatModel:
     return ScriptedChatModel(replies=list(replies))
+
+
+def parts_of(index: Index, chat_model: ScriptedChatModel | None) -> dict[str, Any]:
+    """What a chain is made of, by the names of its arguments."""
+    model = HashedWordsModel()
+    ranker = SentenceRanker(model, index)
+    corroborator = Corroborator(ranker)
+    return {
+        "retriever": OtvetRetriever(search=HybridSearch(index, model)),
+        "rewriter": RuleRewriter(),
+        "ranker": ranker,
+        "find_article": index.article,
+        "extractive": ExtractiveAnswerer(corroborator),
+        "generative": GenerativeAnswerer(chat_model, SupportCheck(ranker, model), corroborator, AnswerSettings())
+        if chat_model
+        else None,
+        "gate": gate_for(model.name),
+    }
 
 
 def chain_over(index: Index, chat_model: ScriptedChatModel | None = None) -> AnswerChain:
@@ -163,9 +183,9 @@ def test_the_best_sentence_is_quoted(index: Index) -> None:
 
 def test_each_stage_is_timed(index: Index) -> None:
     response = chain_over(index).invoke(ASK_LIGHTHOUSE)
-    assert list(response.timings_ms) == ["retrieve", "rank", "extractive", "total"]
+    assert list(response.timings_ms) == ["understand", "retrieve", "rank", "extractive", "total"]
     refusal = chain_over(index).invoke("Сколько стоит слон?")
-    assert list(refusal.timings_ms) == ["retrieve", "total"]
+    assert list(refusal.timings_ms) == ["understand", "retrieve", "total"]
 
 
 def test_a_quote_speaks_its_articles_language(index: Index) -> None:
@@ -236,7 +256,7 @@ def test_async_calls_give_the_same(index: Index) -> None:
 
 
 def test_an_async_stream_that_is_left_early_stops_the_model(index: Index) -> None:
-    model = scripted(["Построили", " давно", " [1]"] * 50)
+    model = scripted(["Маяк построили", " давно [1]. "] * 50)
 
     async def leave() -> None:
         stream = chain_over(index, model).astream(ASK_LIGHTHOUSE)
@@ -299,7 +319,7 @@ class Ears(BaseCallbackHandler):
 
 @pytest.mark.parametrize("call", ["invoke", "stream"])
 def test_callbacks_see_the_runs_inside_the_chain(index: Index, call: str) -> None:
-    ears, chain = Ears(), chain_over(index, scripted(["Давно [1]"]))
+    ears, chain = Ears(), chain_over(index, scripted(["Маяк построили давно [1]"]))
     config = {"callbacks": [ears], "run_name": "наша"}
     response = chain.invoke(ASK_LIGHTHOUSE, config) if call == "invoke" else [*chain.stream(ASK_LIGHTHOUSE, config)][-1]
     parents = {name: ears.runs[parent][0] for name, parent in ears.runs.values() if parent}
@@ -334,7 +354,7 @@ def test_blank_text_is_refused(index: Index) -> None:
 def test_a_model_is_cited_by_exact_quotes(index: Index, mode: Any) -> None:
     reply = ["\n", "Его постро", "или в 1902", " году", " [", "1", "].", "\n"]
     answer = answered(ask(index, Question(ASK_LIGHTHOUSE, mode=mode), reply), mode="generative")
-    assert answer.text == "Его построили в 1902 году [1]."
+    assert answer.text == "Его построили в 1902 году. [1]"
     assert quotes(answer) == [LIGHTHOUSE]
     assert answer.notice is None
 
@@ -351,74 +371,52 @@ def test_our_numbers_follow_the_text_not_the_passages(index: Index) -> None:
     answer = answered(
         ask(index, "На мысе Ольха построили маяк в 1902 году. Паром на остров?", reply), mode="generative"
     )
-    assert answer.text == "Паром ходит по вторникам [1]. Маяк построили [2]. Паром на остров ходит по вторникам [1]."
+    assert answer.text == "Паром ходит по вторникам. [1] Маяк построили. [2] Паром на остров ходит по вторникам. [1]"
     assert quotes(answer) == [FERRY, LIGHTHOUSE]
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        ["Давно [1]", " или [7]", ", или 【8】", " [0] [9, 12] [2024][6-99]", "."],
-        ["Давно [1] [[7]2] [[[9]]] [", "[7]", "3] [7[7]7]"],
-        ["Давно [1] [" + "7," * 60, "7", "]"],
-        ["Давно [1] [" + "9" * 5000 + "]"],
-        [*"Давно [1]. Или [7] [ 8 ] [9"],
+        ["Маяк построили давно [1]", " или [7]", ", или 【8】", " [0] [9, 12] [2024][6-99]", "."],
+        ["Маяк построили давно [1] [[7]2] [[[9]]] [", "[7]", "3] [7[7]7]"],
+        ["Маяк построили давно [1] [" + "7," * 60, "7", "]"],
+        ["Маяк построили давно [1] [" + "9" * 5000 + "]"],
+        [*"Маяк построили давно [1]. Или [7] [ 8 ] [9"],
     ],
 )
 def test_unknown_markers_never_leave(index: Index, reply: Reply) -> None:
     streamed = list(chain_over(index, scripted(reply)).stream(ASK_LIGHTHOUSE))
-    answer = answered(check_stream(streamed, index), mode="generative")
+    answer = check_stream(streamed, index)
+    assert isinstance(answer, Answer)
     assert set(MARKER.findall(answer.text)) == {"[1]"}
     for text in accumulate(event.text for event in streamed if isinstance(event, TextDelta)):
         assert not re.search(r"[\[【]\s*[7890]", text)
 
 
-def test_several_markers_rest_on_the_same_claim(index: Index) -> None:
-    reply = ["Маяк на мысе Ольха построили в 1902 году, паром ходит по вторникам. [1][2], [3]"]
-    question = "Маяк на мысе Ольха построили в 1902 году, паром по вторникам?"
+def test_of_several_markers_those_stand_whose_passages_carry_the_claim(index: Index) -> None:
+    reply = ["Маяк на мысе Ольха построили в 1902 году. [1][2], [3]"]
     model = scripted(reply)
-    answer = answered(chain_over(index, model).invoke(question), mode="generative")
-    assert quotes(answer)[:2] == [LIGHTHOUSE, FERRY]
+    answer = answered(chain_over(index, model).invoke("Маяк на мысе Ольха в 1902 году, паром?"), mode="generative")
+    assert answer.text == "Маяк на мысе Ольха построили в 1902 году. [1]"
+    assert quotes(answer) == [LIGHTHOUSE]
 
 
-class PickyModel(HashedWordsModel):
-    """Embeds like its parent, but nothing without a word: that would be a marker without a claim."""
-
-    def encode_documents(self, texts: Sequence[str]) -> Any:
-        assert all(re.search(r"\w", text) for text in texts)
-        return super().encode_documents(texts)
+def test_a_wrong_citation_is_replaced_by_the_passage_that_carries_the_claim(index: Index) -> None:
+    question = "Маяк на мысе Ольха построили в 1902 году? Паром на остров?"
+    answer = answered(ask(index, question, ["Паром ходит по вторникам [1]."]), mode="generative")
+    assert quotes(answer) == [FERRY]
 
 
-@pytest.mark.parametrize("reply", ["[1] Давно", "Давно [1][2], [3] и [4].", "[2][1]: давно.", "— [1]"])
-def test_every_marker_has_a_claim_that_its_quote_is_chosen_by(index: Index, reply: str) -> None:
-    chain = make_engine(index, PickyModel(), AnswerSettings(), scripted([reply])).chain
-    answer = answered(check_stream(list(chain.stream(ASK_LIGHTHOUSE)), index), mode="generative")
-    assert answer.text == answer.text.strip()
+@pytest.mark.parametrize("false", ["Маяк построили в 1903 году [1].", "Маяк на мысе Берёза построили [1]."])
+def test_what_no_passage_carries_is_dropped(index: Index, false: str) -> None:
+    answer = answered(ask(index, ASK_LIGHTHOUSE, [f"Маяк построили в 1902 году [1]. {false}"]), mode="generative")
+    assert answer.text == "Маяк построили в 1902 году. [1]"
+    assert_quotes_with_notice(ask(index, ASK_LIGHTHOUSE, [false]))
 
 
-@pytest.mark.parametrize(
-    ("reply", "quoted"),
-    [
-        ("Мостов 12 [1].", ["В городе 12 мостов."]),
-        ("7 [1].", ["Причалов 7."]),
-        ("Причалов 7 [1], мостов 12 [1].", ["Причалов 7.", "В городе 12 мостов."]),
-        ("Мостов 12. [1] Причалов 7. [1]", ["В городе 12 мостов.", "Причалов 7."]),
-        ("[1] 7", ["В городе 12 мостов."]),
-    ],
-)
-def test_a_marker_rests_on_the_words_before_it(reply: str, quoted: list[str]) -> None:
-    text = "В городе 12 мостов. Причалов 7."
-    passage = Passage(Source("a" * 16, "Город", None, None, None, "ru"), 0, len(text), text, 0.9)
-    ranker = SentenceRanker(HashedWordsModel())
-    answerer = GenerativeAnswerer(scripted([reply]), ranker, Corroborator(ranker))
-    draft = answerer.draft(Question("Сколько в городе мостов?"), Evidence((passage,), ()), {})
-    assert [quote.text for item in draft if isinstance(item, Claim) for quote in item.quotes] == quoted
-
-
-@pytest.mark.parametrize(
-    "reply", [["Давно."], ["Давно [7]."], ["1902 (1)"], ["[abc]"], [""], ["\n", " "], []], ids=repr
-)
-def test_a_reply_without_a_citation_becomes_quotes(index: Index, reply: Reply) -> None:
+@pytest.mark.parametrize("reply", [["Давно, в 1903 [1]."], ["[7]"], [" - . [1]"], [""], ["\n", " "], []], ids=repr)
+def test_a_reply_of_which_nothing_stands_becomes_quotes(index: Index, reply: Reply) -> None:
     events = list(chain_over(index, scripted(reply)).stream(ASK_LIGHTHOUSE))
     assert sum(isinstance(event, Restarted) for event in events) == 1
     assert_quotes_with_notice(check_stream(events, index))
@@ -431,7 +429,9 @@ def assert_quotes_with_notice(response: Event) -> None:
     assert answer.notice == MODEL_FAILED["ru"]
 
 
-@pytest.mark.parametrize("before", [[], ["Давно, по", "строили [1]", " ещё"]], ids=["at once", "midway"])
+@pytest.mark.parametrize(
+    "before", [[], ["Маяк по", "строили [1]"], ["Маяк построили [1]. И", " паром"]], ids=["at once", "midway", "late"]
+)
 @pytest.mark.parametrize("error", [RuntimeError("нет связи {0}"), ValueError(), OSError(111, "refused")], ids=repr)
 def test_a_model_that_fails_gives_way_to_quotes(
     index: Index, before: Reply, error: Exception, caplog: pytest.LogCaptureFixture
@@ -444,7 +444,7 @@ def test_a_model_that_fails_gives_way_to_quotes(
 
 def test_the_time_of_a_model_that_fails_is_its_own(index: Index) -> None:
     response = chain_over(index, scripted([RuntimeError()])).invoke(ASK_LIGHTHOUSE)
-    assert list(response.timings_ms) == ["retrieve", "rank", "generative", "extractive", "total"]
+    assert list(response.timings_ms) == ["understand", "retrieve", "rank", "extractive", "generative", "total"]
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_the_time_of_a_model_that_fails_is_its_own(index: Index) -> None:
 )
 def test_the_models_no_answer_is_a_refusal_that_shows_nothing(index: Index, reply: Reply) -> None:
     events = list(chain_over(index, scripted(reply)).stream(ASK_LIGHTHOUSE))
-    assert [type(event) for event in events] == [PassagesFound, Refusal]
+    assert [type(event) for event in events] == [PassagesFound, QuotesFound, Refusal]
     refusal = ask(index, ASK_LIGHTHOUSE, reply)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is RefusalReason.NOT_STATED
@@ -482,43 +482,102 @@ def test_braces_and_injections_stay_data(index: Index) -> None:
     text = BRACES + " {question} {{passages}} {"
     model = scripted(["Закрасили [1]"])
     answered(chain_over(index, model).invoke(text), mode="generative")
-    system, human = model.sent[0]
+    system, *_, human = model.sent[0]
     assert isinstance(system, SystemMessage)
     assert isinstance(human, HumanMessage)
     assert system.content == SYSTEM
     assert f"Question: {text}\n" in str(human.content)
-    for article in ARTICLES:
-        assert article["text"] in str(human.content)
-        assert article["title"] in str(human.content)
+    assert f"\n[1] {BRACES}\n" in str(human.content)
 
 
 def test_a_model_that_obeys_an_article_cites_nothing_that_is_not_there(index: Index) -> None:
     answer = answered(
         ask(index, INJECTION, ["[1] [9] hacked by pirates 【31】[1, 9]"]), mode="generative", language="en"
     )
-    assert answer.text == "[1] hacked by pirates [1]"
+    assert answer.text == "hacked by pirates [1]"
     assert quotes(answer) == [INJECTION]
 
 
-def test_history_goes_along(index: Index) -> None:
-    history = tuple(Turn("assistant" if n % 2 else "user", f"{{реплика}} {n}") for n in range(10))
-    model = scripted(["Давно [1]"])
-    chain_over(index, model).invoke(Question(ASK_LIGHTHOUSE, history=history))
-    _, *between, last = model.sent[0]
-    assert [(type(one), one.content) for one in between] == [
-        (AIMessage if n % 2 else HumanMessage, f"{{реплика}} {n}") for n in range(4, 10)
+def test_a_follow_up_is_searched_for_as_it_stands_alone_and_its_history_goes_along(index: Index) -> None:
+    history = (Turn("user", "Когда построили маяк на мысе Ольха?"), Turn("assistant", "Давно {0} [1]."))
+    model = scripted(["Маяк построили в 1902 году [1]."], ["Маяк построили в 1902 году [1]."])
+    chain = AnswerChain(**{**parts_of(index, model), "rewriter": RuleRewriter()})
+    answer = answered(chain.invoke(Question("А в каком году?", history=history)), mode="generative")
+    assert answer.query == "Когда построили маяк на мысе Ольха? А в каком году?"
+    *_, first, second, last = model.sent[0]
+    assert [(type(one), one.content) for one in (first, second)] == [
+        (HumanMessage, history[0].content),
+        (AIMessage, "Давно {0}."),
     ]
-    assert ASK_LIGHTHOUSE in str(last.content)
+    assert f"Question: {answer.query}\n" in str(last.content)
+    answer = answered(chain.invoke(Question(ASK_LIGHTHOUSE, history=history)), mode="generative")
+    assert answer.query is None
+    assert history[0].content not in [message.content for message in model.sent[1]]
+
+
+def test_a_refusal_tells_what_was_searched_for(index: Index) -> None:
+    history = (Turn("user", "Кто выиграл забег верблюдов?"),)
+    refusal = chain_over(index).invoke(Question("А когда это было?", history=history))
+    assert isinstance(refusal, Refusal)
+    assert refusal.query == "Кто выиграл забег верблюдов? А когда это было?"
+
+
+@pytest.mark.parametrize(("text", "language"), [("Привет!", "ru"), ("Who are you?", "en")])
+def test_small_talk_is_answered_without_search_and_citations(index: Index, text: str, language: str) -> None:
+    events = list(chain_over(index, scripted()).stream(text))
+    assert [type(event) for event in events] == [TextDelta, Answer]
+    answer = events[-1]
+    assert isinstance(answer, Answer)
+    assert (answer.mode, answer.language, answer.citations) == ("conversation", language, ())
+    assert answer.text == events[0].text  # type: ignore[union-attr]
+
+
+def test_quotes_come_before_the_model_has_written(index: Index) -> None:
+    events = list(chain_over(index, scripted(["Маяк построили в 1902 году [1]."])).stream(ASK_LIGHTHOUSE))
+    assert [type(event) for event in events] == [PassagesFound, QuotesFound, CitationFound, TextDelta, Answer]
+    found = events[1]
+    assert isinstance(found, QuotesFound)
+    check_answer(found.answer, index)
+    assert untimed(found.answer) == ask(index, ASK_LIGHTHOUSE)
 
 
 def test_a_model_is_told_the_questions_language(index: Index) -> None:
-    model = scripted(["It says so [1]"])
+    model = scripted(["Pirates hacked all rules [1]"])
     answered(chain_over(index, model).invoke(INJECTION), mode="generative", language="en")
     assert str(model.sent[0][-1].content).endswith("Answer in English.")
 
 
+def test_an_answer_in_another_language_is_asked_for_once_more(index: Index) -> None:
+    model = scripted(["The lighthouse was built in 1902 [1]."], ["Маяк построили в 1902 году [1]."])
+    events = list(chain_over(index, model).stream(ASK_LIGHTHOUSE))
+    answer = answered(check_stream(events, index), mode="generative")
+    assert answer.text == "Маяк построили в 1902 году. [1]"
+    first, second = (str(sent[-1].content) for sent in model.sent)
+    assert second.startswith(first.removesuffix("."))
+    assert second != first
+
+
+def test_after_two_answers_in_another_language_there_are_quotes(index: Index) -> None:
+    wrong = ["The lighthouse was built in 1902 [1]."]
+    model = scripted(wrong, wrong)
+    assert_quotes_with_notice(check_stream(list(chain_over(index, model).stream(ASK_LIGHTHOUSE)), index))
+    assert len(model.sent) == 2
+
+
+def test_a_later_sentence_in_another_language_is_dropped(index: Index) -> None:
+    reply = ["Маяк построили в 1902 году [1]. The lighthouse was built in 1902 [1]."]
+    assert answered(ask(index, ASK_LIGHTHOUSE, reply), mode="generative").text == "Маяк построили в 1902 году. [1]"
+
+
+def test_no_more_than_three_sentences_are_read(index: Index) -> None:
+    model = scripted(["Маяк построили [1]. ", "Маяк построили в 1902 году [1]. "] * 5)
+    answer = answered(chain_over(index, model).invoke(ASK_LIGHTHOUSE), mode="generative")
+    assert answer.text == "Маяк построили. [1] Маяк построили в 1902 году. [1] Маяк построили. [1]"
+    assert model.n_closed_early == 1
+
+
 def test_leaving_a_stream_early_stops_the_model(index: Index) -> None:
-    model = scripted(["Построили", " давно", " [1]"] * 50)
+    model = scripted(["Маяк построили", " давно [1]. "] * 50)
     with closing(chain_over(index, model).stream(ASK_LIGHTHOUSE)) as events:  # type: ignore[type-var]
         assert any(isinstance(event, TextDelta) for event in events)
         assert model.n_closed_early == 0
@@ -563,17 +622,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 
 def dated_chain(index: Index, chat_model: ScriptedChatModel | None = None) -> AnswerChain:
     """A chain for which it is always `TODAY`."""
-    model = HashedWordsModel()
-    ranker = SentenceRanker(model, index)
-    corroborator = Corroborator(ranker)
-    return AnswerChain(
-        retriever=OtvetRetriever(search=make_engine(index, model, AnswerSettings()).search),
-        ranker=ranker,
-        find_article=index.article,
-        extractive=ExtractiveAnswerer(corroborator),
-        generative=GenerativeAnswerer(chat_model, ranker, corroborator) if chat_model else None,
-        today=lambda: TODAY,
-    )
+    return AnswerChain(**parts_of(index, chat_model), today=lambda: TODAY)
 
 
 def ask_dated(index: Index, question: Question | str, *replies: Reply) -> tuple[Response, set[str]]:
@@ -677,7 +726,7 @@ def test_what_is_said_of_a_period_that_was_given_up_speaks_the_questions_languag
 
 
 def test_a_model_reads_only_what_was_published_in_the_period(months: Index) -> None:
-    model = scripted(["Чинили паром [1]"])
+    model = scripted([f"Чинили паром {PIER} [1]"])
     answer = answered(dated_chain(months, model).invoke(ASK_REPAIR.format(IN_OCTOBER)), mode="generative")
     assert answer.period == OCTOBER
     sent = str(model.sent[0][-1].content)
@@ -744,7 +793,7 @@ def test_a_model_is_given_the_sources_that_it_did_not_name(fires: Index) -> None
     assert isinstance(first, PassagesFound)
     number = 1 + [passage.source.title for passage in first.passages].index("Пожар")
     answer = answered(ask(fires, ASK_CREW, [part.replace("1]", f"{number}]") for part in reply]), mode="generative")
-    assert answer.text == "Огонь над плотиной тушили 12 пожарных [1] [2] [3]."
+    assert answer.text == "Огонь над плотиной тушили 12 пожарных. [1] [2] [3]"
     assert [citation.source.title for citation in answer.citations] == ["Пожар", "Ещё о пожаре", "О том же"]
     assert answer.disagreements == (Disagreement((1, 3), ("12", "15")),)
 
@@ -770,14 +819,10 @@ class DeletingRetriever(BaseRetriever):
 def test_an_article_that_was_deleted_meanwhile_is_not_quoted(tmp_path: Any, reply: Reply | None) -> None:
     model = HashedWordsModel()
     with closing(open_index(tmp_path, model, ARTICLES)) as index:
-        ranker, search = SentenceRanker(model), make_engine(index, model, AnswerSettings()).search
-        corroborator = Corroborator(ranker)
+        parts = parts_of(index, scripted(reply) if reply else None)
+        retriever = DeletingRetriever(inner=parts["retriever"], folder=tmp_path)
         chain = AnswerChain(
-            retriever=DeletingRetriever(inner=OtvetRetriever(search=search), folder=tmp_path),
-            ranker=ranker,
-            find_article=index.article,
-            extractive=ExtractiveAnswerer(corroborator),
-            generative=GenerativeAnswerer(scripted(reply), ranker, corroborator) if reply else None,
+            **{**parts, "retriever": retriever, "ranker": SentenceRanker(model)},
         )
         events = list(chain.stream(ASK_LIGHTHOUSE))
         assert isinstance(check_stream(events, index), Refusal)

@@ -8,7 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 
-from index.records import Article, Chunk, Filters, Hit
+from index.records import Article, Chunk, Filters, Hit, Legs
 from qa.passages import passage_of
 from qa.records import Passage, Source
 from qa.retriever import OtvetRetriever
@@ -17,12 +17,15 @@ TEXT = "Паром ушёл на север. Вернётся в среду."
 DATED = Article("a" * 16, "Паром", TEXT, date(2024, 5, 1), "https://a.test/1", "Вестник", ("И. Весло",), "ru", "a.txt")
 BARE = Article("b" * 16, "Ferry", "It went north.", None, None, None, (), "en", "b.txt")
 AGAIN = Article("c" * 16, "Пароход", TEXT, date(2024, 5, 2), None, "Заря", (), "ru", "c.txt")
+LEGS = Legs(0.9, 0.8, 0.7, 0.6, plain=0.5, ahead=0.1)
+NESTED = ("repeats", "legs")
 HITS = [
     Hit(
         1,
         0.75,
         Chunk(DATED.article_id, 21, 38, TEXT[21:38]),
         DATED,
+        LEGS,
         repeats=(Hit(1, 0.7, Chunk(AGAIN.article_id, 0, 20, TEXT[:20]), AGAIN),),
     ),
     Hit(2, 0.5, Chunk(BARE.article_id, 0, 14, BARE.text), BARE),
@@ -45,7 +48,7 @@ def test_documents_and_passages_say_the_same() -> None:
     repeat = Passage(Source("c" * 16, "Пароход", date(2024, 5, 2), "Заря", None, "ru"), 0, 20, TEXT[:20], 0.7)
     ferry = Source("a" * 16, "Паром", date(2024, 5, 1), "Вестник", "https://a.test/1", "ru")
     assert [passage_of(document) for document in documents] == [
-        Passage(ferry, 21, 38, TEXT[21:38], 0.75, (repeat,)),
+        Passage(ferry, 21, 38, TEXT[21:38], 0.75, (repeat,), LEGS),
         Passage(Source("b" * 16, "Ferry", None, None, None, "en"), 0, 14, "It went north.", 0.5),
     ]
 
@@ -58,11 +61,13 @@ def test_documents_carry_plain_values_that_can_be_stored() -> None:
     [repeat] = first.metadata["repeats"]
     assert (repeat.id, repeat.page_content, repeat.metadata["repeats"]) == (f"{'c' * 16}:0-20", TEXT[:20], [])
     assert second.metadata["repeats"] == []
+    assert set(map(type, first.metadata["legs"].values())) == {float}
+    assert second.metadata["legs"] is None
     assert set(first.metadata) == set(second.metadata) == set(repeat.metadata)
     for document in (first, repeat):
-        values = [value for name, value in document.metadata.items() if name != "repeats"]
+        values = [value for name, value in document.metadata.items() if name not in NESTED]
         assert {type(value) for value in values} <= {str, int, float, type(None)}
-    assert {type(value) for name, value in first.metadata.items() if name != "repeats"} == {str, int, float}
+    assert {type(value) for name, value in first.metadata.items() if name not in NESTED} == {str, int, float}
 
 
 def test_k_and_filters_hold_for_one_call() -> None:

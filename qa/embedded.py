@@ -1,0 +1,147 @@
+"""The embedded language model: llama.cpp's own server in this process, spoken to like any OpenAI-compatible endpoint.
+
+Decision: xllamacpp (MIT, prebuilt wheels, llama.cpp's server in them) rather than llama-cpp-python, which has to be
+compiled. The server listens on a loopback port that the system gives and asks for a key that only this process knows.
+It is started by the first answer that is written, as it takes seconds and more than a gigabyte of memory.
+
+One prompt is read at a time, others wait in the server's queue. What the fixed beginning of every prompt cost is kept
+between answers (the server's prompt cache).
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import httpx
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, PrivateAttr, SecretStr
+
+from index.errors import ChatModelError
+from index.text import Language
+from qa.prompts import MAX_SENTENCES, NO_ANSWER
+
+log = logging.getLogger(__name__)
+
+CYRILLIC, CHINESE = "\u0400-\u04ff", "\u3000-\u9fff\uff00-\uffef"
+PROMPTS_KEPT_MIB = 256  # of memory for prompts that were read; llama.cpp's own default is 8 GiB
+
+
+class EmbeddedChatModel(BaseChatModel):
+    """A GGUF file as a chat model. Loaded by the first call; safe between threads.
+
+    Attributes:
+        gguf: the weights.
+        context_tokens: what prompt and answer may take together.
+        max_tokens: longest answer.
+        timeout_s: longest wait for the next token.
+
+    Raises:
+        ChatModelError: the weights cannot be loaded; at the first call.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    gguf: Path
+    context_tokens: int
+    max_tokens: int
+    timeout_s: float
+    _lock: Any = PrivateAttr(default_factory=Lock)
+    _server: Any = PrivateAttr(default=None)
+    _client: BaseChatModel | None = PrivateAttr(default=None)
+
+    @property
+    def _llm_type(self) -> str:
+        return "otvet-embedded"
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,  # noqa: ANN401 - of the model
+    ) -> Iterator[ChatGenerationChunk]:
+        yield from self._endpoint()._stream(messages, stop, run_manager, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,  # noqa: ANN401 - of the model
+    ) -> ChatResult:
+        return self._endpoint()._generate(messages, stop, run_manager, **kwargs)
+
+    def _endpoint(self) -> BaseChatModel:
+        """The client of the server, which is started if need be."""
+        with self._lock:
+            if self._client is None:
+                key = secrets.token_urlsafe()
+                self._server = _start(self.gguf, self.context_tokens, key)
+                self._client = self._connect(f"{self._server.listening_address}/v1", key)
+            return self._client
+
+    def _connect(self, url: str, key: str) -> BaseChatModel:
+        from langchain_openai import ChatOpenAI
+
+        return ChatOpenAI(
+            model=self.gguf.stem,
+            base_url=url,
+            api_key=SecretStr(key),
+            temperature=0,
+            timeout=self.timeout_s,
+            max_retries=0,
+            max_completion_tokens=self.max_tokens,
+            http_client=httpx.Client(trust_env=False),  # a proxy of the environment has no way to this port
+        )
+
+
+def answer_grammar(language: Language, n_passages: int) -> str:
+    """What an answer may look like, in llama.cpp's GBNF: a few sentences, each with the number of a passage.
+
+    An English answer has no Cyrillic letters; no answer has Chinese ones.
+    """
+    banned = CYRILLIC + CHINESE if language == "en" else CHINESE
+    numbers = " | ".join(f'"{n}"' for n in range(1, n_passages + 1))
+    return (
+        f'root ::= "{NO_ANSWER}" | sentence (" " sentence){{0,{MAX_SENTENCES - 1}}}\n'
+        f'sentence ::= [^\\[\\]\\n{banned}]+ "[" ({numbers}) "]"'
+    )
+
+
+def _start(gguf: Path, context_tokens: int, key: str) -> Any:  # noqa: ANN401 - xllamacpp has no types
+    import xllamacpp
+
+    n_threads = _n_cores()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(gguf)
+    params.n_ctx, params.n_parallel = context_tokens, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = n_threads
+    params.cache_ram_mib = PROMPTS_KEPT_MIB
+    params.api_keys = [key]
+    params.ui = False
+    params.verbosity = -1
+    if not gguf.is_file():
+        raise ChatModelError(
+            f"the language model {str(gguf)!r} is not there; run otvet models pull, or OTVET_CHAT_GGUF"
+        )
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as exc:
+        raise ChatModelError(
+            f"llama.cpp cannot load {str(gguf)!r} ({exc}); is it a whole GGUF file? For the default model run: "
+            "otvet models pull"
+        ) from exc
+
+
+def _n_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
