@@ -19,7 +19,7 @@ class IndexSettings(BaseModel):
     )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("otvet"),
-        description="Where the default model is written out; can be deleted, is made again.",
+        description="Where the default models are; can be deleted, are made or fetched again.",
     )
     embedding_model: str = Field(
         default=BUNDLED_MODEL, min_length=1, description="Any name or folder that sentence-transformers loads."

