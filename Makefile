@@ -1,18 +1,19 @@
 # make run    set up, fetch the language model (1.1 GB, once), index the corpus, serve the page and the endpoint
 # make test   set up, then the whole test suite
 # make check  format, lint, types, floors
+# make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  search over 100,000 made passages, beside a plain LangChain pipeline; half an hour, 3 GB of disk
 # Settings are environment variables (see README); PYTHON names the interpreter, PIP_ARGS adds to pip's arguments.
 
 PYTHON ?= python3
 PIP_ARGS ?=
-# Of `make bench`: files in SQuAD format that ask the same questions in two languages; QUESTIONS may be empty
+# Of `make bench` and `make evaluate`: files in SQuAD format that ask the same questions in two languages; QUESTIONS may be empty
 PASSAGES ?= ../shared/eval/xquad-dev.ru.json
 QUESTIONS ?= ../shared/eval/xquad-dev.en.json
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench clean
+.PHONY: run test check evaluate bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -29,9 +30,18 @@ check: $(VENV)/dev.stamp
 
 MISSING = $(filter-out $(wildcard $(PASSAGES) $(QUESTIONS)),$(PASSAGES) $(QUESTIONS))
 ifneq ($(MISSING),)
-bench:
-	@echo "make bench skipped, not there: $(MISSING); give SQuAD files: make bench PASSAGES=FILE [QUESTIONS=FILE]"
+bench evaluate:
+	@echo "make $@ skipped, not there: $(MISSING); give SQuAD files: make $@ PASSAGES=FILE [QUESTIONS=FILE]"
 else
+evaluate: $(VENV)/run.stamp
+	$(BIN)/otvet models pull
+	$(BIN)/python -m qa.calibrate $(PASSAGES) $(if $(QUESTIONS),--questions $(QUESTIONS)) --out $(VENV)/gate.json
+	$(if $(QUESTIONS),$(BIN)/python -m qa.support_measure $(PASSAGES) $(QUESTIONS))
+	$(BIN)/otvet evaluate $(PASSAGES)
+	$(BIN)/otvet evaluate $(PASSAGES) --mode generative --sample 100 --seed 7
+	$(if $(QUESTIONS),$(BIN)/otvet evaluate $(PASSAGES) --questions $(QUESTIONS))
+	$(if $(QUESTIONS),$(BIN)/otvet evaluate $(PASSAGES) --questions $(QUESTIONS) --mode generative --sample 100 --seed 7)
+
 bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/search_at_scale.py $(PASSAGES) $(if $(QUESTIONS),--questions $(QUESTIONS))
 endif

@@ -84,17 +84,30 @@ def _asks(sentence: Sentence) -> bool:
 
 
 def _with_neighbours(best: Sentence, telling: Sequence[Sentence]) -> Quote:
-    """The sentence, widened by the better of its neighbours for as long as one is near in score and fits.
+    """The sentence with its neighbours; see `widened`."""
+    return widened(Quote(best.passage, best.start, best.end), telling)
+
+
+def widened(quote: Quote, telling: Sequence[Sentence]) -> Quote:
+    """A quote, widened by the better of its neighbours for as long as one is near in score and fits.
 
     What elaborates the last one comes first.
+
+    Args:
+        quote: whole sentences.
+        telling: sentences with their scores; of the quote's passage those that may be quoted.
     """
-    siblings = _siblings(best.passage, telling)
-    first = last = siblings.index(best)
+    siblings = _siblings(quote.passage, telling)
+    inside = [at for at, one in enumerate(siblings) if quote.start <= one.start and one.end <= quote.end]
+    if not inside:
+        return quote
+    best = max((siblings[at] for at in inside), key=lambda one: one.score)
+    first, last = inside[0], inside[-1]
     while True:
         around = [index for index in (first - 1, last + 1) if 0 <= index < len(siblings)]
         fitting = [index for index in around if _fits(siblings, min(index, first), max(index, last), best)]
         if not fitting:
-            return Quote(best.passage, siblings[first].start, siblings[last].end)
+            return Quote(best.passage, min(quote.start, siblings[first].start), max(quote.end, siblings[last].end))
         chosen = max(fitting, key=lambda index: (index > last and _elaborates(siblings[index]), siblings[index].score))
         first, last = min(first, chosen), max(last, chosen)
 

@@ -2,8 +2,9 @@
 
 A sentence stands when it is in the question's language and the passage that it cites carries it, or another one that
 the model was shown does (qa/support.py); else it is dropped. So text comes sentence by sentence, not token by token.
-Where nothing stands the model is asked once more, only to say in that language what the best sentence says; then there
-are quotes.
+A quote is the sentence that carries the claim with those of its neighbours that speak of the question, as in an answer
+by quotes (qa/extractive.py). Where nothing stands the model is asked once more, only to say in that language what the
+best sentence says; then there are quotes.
 """
 
 import logging
@@ -24,6 +25,7 @@ from qa.chat_models import stream_text, writing_options
 from qa.citations import split_markers
 from qa.corroboration import Corroborator
 from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
+from qa.extractive import widened
 from qa.follow_ups import HISTORY_MAX_TOKENS, bounded_history
 from qa.language import answer_language, speaks
 from qa.prompts import MAX_SENTENCES, NO_ANSWER, RETELL, Shown, answer_messages, choose_shown, n_prompt_tokens
@@ -93,7 +95,10 @@ class GenerativeAnswerer:
             if head.startswith(NO_ANSWER):
                 yield NoAnswer()
                 return
-            yield from self._supported(written_sentences(chain([head], written)), shown, language)
+            told: set[Quote] = set()
+            for text, quotes in self._supported(written_sentences(chain([head], written)), shown, language):
+                wide = [widened(quote, evidence.sentences) for quote in quotes]
+                yield from self._cited(text, wide, [one.passage for one in shown], told)
 
     def _prompt(
         self, question: Question, evidence: Evidence, language: Language, *, again: bool
@@ -119,14 +124,16 @@ class GenerativeAnswerer:
                 )
             shown = shown[:-1]
 
-    def _supported(self, sentences: Iterable[Written], shown: Sequence[Shown], language: Language) -> Iterator[Claim]:
-        """Those sentences that the passages carry, each with its quotes."""
+    def _supported(
+        self, sentences: Iterable[Written], shown: Sequence[Shown], language: Language
+    ) -> Iterator[tuple[str, tuple[Quote, ...]]]:
+        """Those sentences that the passages carry, with white space between them, and what each rests on."""
         passages = [one.passage for one in shown]
         n_given = 0
         for sentence in islice(sentences, MAX_SENTENCES):
             quotes = self._carried(sentence, passages, language)
             if quotes:
-                yield from self._cited((" " if n_given else "") + sentence.text, quotes, passages)
+                yield (" " if n_given else "") + sentence.text, quotes
                 n_given += 1
         if n_given == 0:
             raise NothingStandsError("nothing that the language model wrote is carried by a passage")
@@ -142,12 +149,16 @@ class GenerativeAnswerer:
             log.debug("dropped, as no passage carries it: %r", sentence.text)
         return quotes
 
-    def _cited(self, text: str, quotes: Sequence[Quote], passages: Sequence[Passage]) -> Iterator[Claim]:
-        """A sentence with its quotes, and those of other articles that say the same or otherwise."""
+    def _cited(
+        self, text: str, quotes: Sequence[Quote], passages: Sequence[Passage], told: set[Quote]
+    ) -> Iterator[Claim]:
+        """A sentence with its quotes, and those of other articles that say the same or, not yet `told`, otherwise."""
         found = [self._corroborator.corroborate(quote, passages) for quote in quotes]
         yield Claim(text, (*quotes, *(other for one in found for other in one.same)))
         for difference in (one.difference for one in found if one.difference is not None):
-            yield Claim("", (difference.quotes[1],), difference)
+            if difference.quotes[1] not in told:
+                told.add(difference.quotes[1])
+                yield Claim("", (difference.quotes[1],), difference)
 
 
 def written_sentences(pieces: Iterable[str]) -> Iterator[Written]:

@@ -4,9 +4,10 @@
 
 Two files in SQuAD format with the same paragraphs in two languages. Sentences of both are claims over the paragraphs of
 the first: each with its own paragraph cited (kept?), with another one of its article cited (swapped; caught?), and with
-a number or a name changed (altered; caught?). A number gets other digits, a name is replaced by one of as many words
-from another article. The weights are those of a logistic regression (scikit-learn) on the names of right and altered
-claims; articles are parted in six, and each sixth is judged with the weights that the other five give.
+a number or a name changed (altered; caught?). Remnants of formulas are left out. A number gets other digits, a name is
+replaced by one of as many words from another article. The weights are those of a logistic regression (scikit-learn) on
+the names of right and altered claims; articles are parted in six, and each sixth is judged with the weights that the
+other five give.
 """
 
 import argparse

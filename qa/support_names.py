@@ -16,8 +16,7 @@ greatest of a name's words in place of their mean, and five further features cau
 other articles 3 share a key of three letters with a name of the passage, none one of four with a word in lower case,
 and 2 nearly share one.
 
-The tokenizer's test for names: of 182 words that open sentences and stand elsewhere in lower case none passes, of 991
-names that stand alone within sentences about one in eight does.
+The tokenizer's test for names: of 182 words that open sentences and stand elsewhere in lower case none passes.
 
 Limits: a wrong name that opens a sentence with a single word, when the test does not know it (Lukashenko); one that is
 as near in context as the right one; what a claim says of an unnamed doer or turns round (who asked whom).

@@ -71,8 +71,9 @@ def _marker_link(citation: Citation) -> str:
 
 
 def answer_cards(citations: Sequence[Citation], language: Language) -> str:
-    """The panel beside an answer: a card for each citation."""
-    return _panel(WORDS["sources"][language], [_citation_card(citation, language) for citation in citations])
+    """The panel beside an answer: a card for each citation, empty without any."""
+    cards = [_citation_card(citation, language) for citation in citations]
+    return _panel(WORDS["sources"][language], cards) if cards else ""
 
 
 def refusal_cards(refusal: Refusal) -> str:

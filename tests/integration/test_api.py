@@ -57,10 +57,10 @@ def post_raw(client: TestClient, content: bytes | str, path: str = "/answer") ->
 
 def test_answer_has_every_field(client: TestClient) -> None:
     body = answered(client)
-    more = {"notice", "period", "disagreements", "timings_ms"}
+    more = {"notice", "period", "query", "disagreements", "timings_ms"}
     assert set(body) == {"kind", "text", "language", "mode", "citations"} | more
     assert (body["kind"], body["mode"], body["language"], body["notice"]) == ("answer", "extractive", "ru", None)
-    assert (body["period"], body["disagreements"]) == (None, [])
+    assert (body["period"], body["query"], body["disagreements"]) == (None, None, [])
     assert body["timings_ms"]["total"] > 0
     assert [citation["marker"] for citation in body["citations"]] == list(range(1, len(body["citations"]) + 1))
     assert sorted(set(re.findall(r"\[(\d+)\]", body["text"]))) == [str(one["marker"]) for one in body["citations"]]
@@ -76,7 +76,7 @@ def test_answer_has_every_field(client: TestClient) -> None:
 
 def test_refusal_has_every_field(client: TestClient) -> None:
     body = answered(client, question="Как приготовить борщ?")
-    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "timings_ms"}
+    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "query", "timings_ms"}
     assert (body["kind"], body["reason"], body["language"]) == ("refusal", "not_relevant", "ru")
     assert body["period"] is None
     assert body["text"]
@@ -90,6 +90,17 @@ def test_all_that_can_be_asked_is_taken(client: TestClient) -> None:
     body = answered(client, history=history, k=50, mode="extractive", use_dates=True, **filters)
     assert body["kind"] == "answer"
     assert "GPS" in body["text"]
+
+
+def test_a_follow_up_is_given_back_as_it_was_searched_for(client: TestClient) -> None:
+    history = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "GPS [1]."}]
+    body = answered(client, question="А когда это было?", history=history)
+    assert body["query"] == f"{QUESTION} А когда это было?"
+
+
+def test_small_talk_is_an_answer_without_citations(client: TestClient) -> None:
+    body = answered(client, question="Привет!")
+    assert (body["kind"], body["mode"], body["citations"]) == ("answer", "conversation", [])
 
 
 def test_question_and_its_white_space(client: TestClient) -> None:

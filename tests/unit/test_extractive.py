@@ -95,7 +95,7 @@ def test_two_quotes_at_most_and_never_the_same_place_twice() -> None:
 def test_the_draft_is_the_quotes_word_for_word(hashed_words: HashedWordsModel) -> None:
     passages = (passage("Вода потеплела в заливе."), passage("Вода потеплела в озере.", article_id="b" * 16))
     question = Question("Вода потеплела?")
-    evidence = Evidence(passages, SentenceRanker(hashed_words).for_query(question.text, passages))
+    evidence = Evidence(question.text, passages, SentenceRanker(hashed_words).for_query(question.text, passages))
     draft = list(answerer(hashed_words).draft(question, evidence, {}))
     claims = [item for item in draft if isinstance(item, Claim)]
     assert len(claims) == len(draft) == 2
@@ -104,7 +104,7 @@ def test_the_draft_is_the_quotes_word_for_word(hashed_words: HashedWordsModel) -
 
 
 def test_no_quote_is_no_answer(hashed_words: HashedWordsModel) -> None:
-    assert list(answerer(hashed_words).draft(Question("Где?"), Evidence((), ()), {})) == [NoAnswer()]
+    assert list(answerer(hashed_words).draft(Question("Где?"), Evidence("Что?", (), ()), {})) == [NoAnswer()]
 
 
 def answerer(model: HashedWordsModel) -> ExtractiveAnswerer:
@@ -114,7 +114,7 @@ def answerer(model: HashedWordsModel) -> ExtractiveAnswerer:
 def claims_of(model: HashedWordsModel, *passages: Passage) -> list[Claim]:
     """The claims about what the first passage says; it scores best."""
     found = tuple(replace(one, score=0.9 - n / 10) for n, one in enumerate(passages))
-    evidence = Evidence(found, SentenceRanker(model).for_query(found[0].text, found))
+    evidence = Evidence(found[0].text, found, SentenceRanker(model).for_query(found[0].text, found))
     draft = list(answerer(model).draft(Question(found[0].text), evidence, {}))
     claims = [item for item in draft if isinstance(item, Claim)]
     assert len(claims) == len(draft)
@@ -169,7 +169,7 @@ def test_a_repeat_is_cited_beside_the_quote(hashed_words: HashedWordsModel) -> N
 
 def test_what_was_cited_beside_the_first_quote_is_not_quoted_again(hashed_words: HashedWordsModel) -> None:
     one, two = passage("Вода потеплела в заливе."), passage("Вода потеплела в заливе.", article_id="b" * 16)
-    evidence = Evidence((one, two), SentenceRanker(hashed_words).for_query(one.text, (one, two)))
+    evidence = Evidence(one.text, (one, two), SentenceRanker(hashed_words).for_query(one.text, (one, two)))
     assert len(choose_quotes(evidence.sentences)) == 2
     [claim] = answerer(hashed_words).draft(Question(one.text), evidence, {})
     assert isinstance(claim, Claim)
@@ -192,7 +192,9 @@ def test_an_article_that_differs_is_quoted_after_those_that_agree(hashed_words: 
 
 def test_a_second_quote_that_was_given_as_the_differing_one_is_not_given_again(hashed_words: HashedWordsModel) -> None:
     one, two = passage(CREW.format(12)), passage(CREW.format(15), article_id="b" * 16)
-    evidence = Evidence((one, two), SentenceRanker(hashed_words).for_query("Уловы в заливе?", (one, two)))
+    evidence = Evidence(
+        "Уловы в заливе?", (one, two), SentenceRanker(hashed_words).for_query("Уловы в заливе?", (one, two))
+    )
     assert len(choose_quotes(evidence.sentences)) == 2
     claims = list(answerer(hashed_words).draft(Question("Уловы в заливе?"), evidence, {}))
     assert [claim.text.strip() for claim in claims if isinstance(claim, Claim)] == [one.text, two.text]

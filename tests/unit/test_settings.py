@@ -23,12 +23,23 @@ def refused(**arguments: object) -> str:
     return str(caught.value)
 
 
-def test_defaults() -> None:
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTVET_CHAT_MODEL")
     settings = load_settings()
-    assert (settings.host, settings.port, settings.k, settings.chat_model) == ("127.0.0.1", 7860, 5, "none")
+    assert (settings.host, settings.port, settings.k, settings.chat_model) == ("127.0.0.1", 7860, 5, "embedded")
     assert settings.corpus == Path("corpus")
     assert settings.embedding_model == "multilingual-e5-small"
-    assert not settings.has_chat_model
+    assert settings.chat_gguf is None
+
+
+def test_an_endpoint_needs_a_name_and_a_name_an_endpoint() -> None:
+    assert "'qwen3:4b', but chat_base_url names no endpoint" in refused(chat_model="qwen3:4b")
+    assert "no chat_model is named" in refused(chat_model="embedded", chat_base_url="http://127.0.0.1:9/v1")
+
+
+def test_a_gguf_may_lie_in_the_home_directory() -> None:
+    gguf = load_settings(chat_gguf=Path("~/some.gguf")).chat_gguf
+    assert gguf == Path.home() / "some.gguf"
 
 
 def test_arguments_win_over_environment_over_file_over_defaults(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What the page shows, step by step, for every kind of event."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from qa.records import (
     Passage,
     PassagesFound,
     Question,
+    QuotesFound,
     Refusal,
     RefusalReason,
     Restarted,
@@ -67,6 +69,35 @@ def test_text_of_a_model_that_failed_is_void() -> None:
     assert "Выдумка" in steps[1][0]
     assert all("Выдумка" not in text for text, _ in steps[2:])
     assert plain_text(steps[-1][0]) == "*Модель молчит.*\n\nМост закрыли. [1]"
+
+
+def test_quotes_are_shown_until_the_model_has_written() -> None:
+    quotes = Answer("Мост закрыли. [1]", "ru", "extractive", (CITATION,))
+    written = Answer("Мост не работает. [1]", "ru", "generative", (CITATION,))
+    steps = shown(
+        Told(
+            PassagesFound((PASSAGE,)),
+            QuotesFound(quotes),
+            CitationFound(CITATION),
+            TextDelta("Мост не работает. [1]"),
+            written,
+        )
+    )
+    assert plain_text(steps[1][0]) == "*Вот цитаты. Пишу ответ…*\n\nМост закрыли. [1]"
+    assert steps[1][1].count("otvet-card") == 1
+    assert [plain_text(text) for text, _ in steps[2:]] == ["Мост не работает. [1]"] * 2
+
+
+def test_small_talk_has_no_sources() -> None:
+    text, cards = shown(Told(TextDelta("Здравствуйте!"), Answer("Здравствуйте!", "ru", "conversation", ())))[-1]
+    assert plain_text(text) == "Здравствуйте!"
+    assert cards == ""
+
+
+def test_a_follow_up_is_told_as_it_was_understood() -> None:
+    answer = replace(QUOTED, notice=None, query="Что закрыли? А когда?")
+    text, _ = shown(Told(PassagesFound((PASSAGE,)), answer))[-1]
+    assert plain_text(text) == "*Понято как вопрос: Что закрыли? А когда?*\n\nМост закрыли. [1]"
 
 
 def test_refusal_names_the_nearest() -> None:
