@@ -78,7 +78,8 @@ def one_article(tmp_path: Path) -> Path:
 def environment(data_dir: Path) -> dict[str, str]:
     # Wide enough that no line is broken, and none of the developer's own settings.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTVET_") or "CACHE" in name}
-    return {**kept, "OTVET_DATA_DIR": str(data_dir), "COLUMNS": "300", "NO_COLOR": "1"}
+    own = {"OTVET_DATA_DIR": str(data_dir), "OTVET_CHAT_MODEL": "none", "COLUMNS": "300", "NO_COLOR": "1"}
+    return {**kept, **own}
 
 
 def state_of(data: Path) -> dict[str, int]:

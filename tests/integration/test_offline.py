@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from index.settings import IndexSettings
 from ui.offline import QUIET, go_offline
 
 OTVET = Path(sys.executable).with_name("otvet")
@@ -46,7 +47,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTVET_") or "CACHE" in name}
     loud = {name: "1" if name.startswith("HF_") else "True" for name in QUIET}
     loud |= {"HF_HUB_OFFLINE": "0", "LANGSMITH_API_KEY": "none", "DO_NOT_TRACK": "0", "COLUMNS": "300"}
-    return {**kept, **loud, "OTVET_DATA_DIR": str(data_dir), **more}
+    return {**kept, **loud, "OTVET_DATA_DIR": str(data_dir), "OTVET_CHAT_MODEL": "none", **more}
 
 
 def watched_environment(folder: Path) -> tuple[dict[str, str], Path]:
@@ -121,6 +122,25 @@ def test_an_answer_where_there_is_no_network(tmp_path: Path, corpus: Path, witho
     answer = json.loads(otvet("ask", QUESTION, "--json"))
     assert answer["kind"] == "answer"
     assert "GPS" in answer["citations"][0]["quote"]
+
+
+WITH_LOOPBACK = """
+import fcntl, socket, struct
+with socket.socket() as any_socket:  # a new network namespace has its loopback device down
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))
+from ui.cli import main
+main()
+"""
+
+
+def test_the_embedded_model_writes_where_there_is_no_network(
+    sample_settings: IndexSettings, without_network: list[str], chat_gguf: Path
+) -> None:
+    env = environment(sample_settings.data_dir, OTVET_CHAT_GGUF=str(chat_gguf), OTVET_CHAT_MODEL="embedded")
+    command = [*without_network, sys.executable, "-c", WITH_LOOPBACK, "ask", QUESTION, "--json"]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["mode"] == "generative"
 
 
 def test_what_the_user_switched_on_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
