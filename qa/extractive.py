@@ -3,10 +3,14 @@
 Decision: a quote is the best sentence with its neighbours, up to 400 characters, because news names a thing in one
 sentence and tells of it in the next; and a sentence counts by its cosine, the MaxSim of its words (0.8 of it) and its
 passage's score, so that the best passage is quoted first. Measured on 2026-11-25 over 120 Russian paragraphs of XQuAD,
-the whole path, refusals counted as misses: the first quote holds the known answer for 0.835 / 0.788 of 612 questions
-(Russian / English) and is of the right paragraph for 0.923 / 0.895; without MaxSim 0.814 / 0.765, with 0.4 or 1.2 of it
-up to 0.007 less. A neighbour in reading order rather than the better one: 0.794 / 0.747. These lengths, margins and
-weights were chosen on the questions that the figures are for, and on the sample articles.
+612 questions (Russian / English), none refused: the first quote holds the known answer for 0.864 / 0.807 and is of the
+right paragraph for 0.956 / 0.913. `otvet evaluate` counts refusals as misses. These lengths, margins and weights were
+chosen on the questions that the figures are for, and on the sample articles.
+
+Tried, none better, held out by article: weights of cosine, MaxSim and passage derived by a softmax over the sentences
+(0.869 / 0.801); with the share of the question's words in the sentence (0.866 / 0.796); with a number where one is
+asked for (0.863 / 0.793). The window with the greatest sum of the sentences' chances: 0.864 / 0.807 at best. Earlier:
+without MaxSim 0.02 less, a neighbour in reading order rather than the better one 0.04 less.
 """
 
 import re
