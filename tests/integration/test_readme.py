@@ -83,7 +83,7 @@ def test_terminal_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     for words in shell_lines("otvet"):
         result = CliRunner().invoke(cli, words[1:])
         assert result.exit_code == 0, (words, result.output)
-    assert len(shell_lines("otvet")) == 4
+    assert len(shell_lines("otvet")) == 5
 
 
 def test_make_targets_exist() -> None:
