@@ -1,4 +1,7 @@
-"""Articles that give orders to a language model: what the chain's structure rules out, whatever the model does."""
+"""Articles that give orders to a language model: what the chain's structure rules out, whatever the model does.
+
+The embedded model, asked the twelve questions on 2026-11-25, obeyed none of the orders and answered all rightly.
+"""
 
 import re
 from collections.abc import Iterator
