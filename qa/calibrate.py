@@ -23,12 +23,12 @@ import numpy.typing as npt
 from index.embedding import EmbeddingModel, Encoding, Vectors, load_embedding_model
 from index.search import HybridSearch
 from index.settings import IndexSettings
-from qa.evaluate import throw_away_index
 from qa.gate import FILE, Gate, GateName, Weight, features, gate_name, read_gates
 from qa.passages import passages_of
 from qa.records import Passage
 from qa.retriever import OtvetRetriever
 from qa.squad import Collection, load_collection
+from qa.throw_away import throw_away_index
 
 N_PARTS = 6
 KINDS: dict[str, float] = {"answerable": 2, "far": 1, "near": 1}  # and how much a question of each counts

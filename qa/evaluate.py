@@ -21,24 +21,12 @@ from index.settings import IndexSettings
 from qa.answer_evaluation import AnswerEvaluation, AskedMode, evaluate_answers
 from qa.embedded import EmbeddedChatModel
 from qa.engine import make_engine
-from qa.evaluation_report import Evaluation, as_markdown, save, stem
+from qa.evaluation_report import Evaluation, stem
 from qa.kept_answers import KeptAnswers, file_identity, fingerprint, settings_that_matter
 from qa.retrieval_evaluation import evaluate_retrieval
 from qa.settings import AnswerSettings
-from qa.squad import AskedQuestion, Collection, EvaluationMode, load_collection
+from qa.squad import Collection, EvaluationMode
 from qa.throw_away import ids_of_paragraphs, throw_away_index
-
-__all__ = [
-    "AskedQuestion",
-    "Collection",
-    "Evaluation",
-    "EvaluationMode",
-    "as_markdown",
-    "evaluate",
-    "load_collection",
-    "save",
-    "throw_away_index",
-]
 
 FOLDER = "evaluations"
 

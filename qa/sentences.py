@@ -52,7 +52,7 @@ class SentenceRanker:
     """Ranks the sentences of passages. Safe between threads.
 
     Args:
-        model: embeds queries and claims.
+        model: embeds queries.
         known: the index whose sentences they are; None to embed the sentences when they are needed.
     """
 
@@ -65,11 +65,6 @@ class SentenceRanker:
         """Every sentence of the passages, best first, for a query: by its cosine and the MaxSim of its words."""
         encoding = self._model.encode_query(query)
         return _ranked(found for passage in passages for found in self._judge(query, encoding, passage))
-
-    def for_claim(self, claim: str, passage: Passage) -> Sentence:
-        """The sentence of a passage that is nearest to a claim, which may be in another language."""
-        spans, vectors = self.vectors(passage)
-        return _ranked(_scored(passage, spans, vectors @ self._model.encode_documents([claim])[0]))[0]
 
     def _judge(self, query: str, encoding: Encoding, passage: Passage) -> Iterator[Sentence]:
         if self._known is not None:

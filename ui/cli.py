@@ -25,7 +25,7 @@ from index.text import question_language
 from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
 from qa.settings import EMBEDDED_CHAT_MODEL
-from qa.squad import EvaluationMode
+from qa.squad import EvaluationMode, load_collection
 from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
 from ui.render import remarks
@@ -174,12 +174,14 @@ def evaluate(
     """
     settings = load_settings()
     from index.embedding import load_embedding_model
-    from qa import evaluate as evaluation
     from qa.chat_models import make_chat_model
+    from qa.evaluate import FOLDER
+    from qa.evaluate import evaluate as evaluate_all
+    from qa.evaluation_report import as_markdown, save
 
-    collection = evaluation.load_collection(passages, questions, sample=sample, seed=seed)
+    collection = load_collection(passages, questions, sample=sample, seed=seed)
     with _progress() as progress:
-        report = evaluation.evaluate(
+        report = evaluate_all(
             collection,
             model=load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress),
             settings=settings,
@@ -189,8 +191,8 @@ def evaluate(
             chat_model=make_chat_model(settings, cache_dir=settings.cache_dir) if mode == "generative" else None,
             progress=progress,
         )
-    saved = evaluation.save(report, settings.data_dir / evaluation.FOLDER)
-    sys.stdout.write(evaluation.as_markdown(report))
+    saved = save(report, settings.data_dir / FOLDER)
+    sys.stdout.write(as_markdown(report))
     out.print(f"Saved as {' and '.join(escape(str(path)) for path in saved)}", soft_wrap=True)
 
 

@@ -11,8 +11,9 @@ from index.embedding import SentenceTransformerModel
 from index.errors import QuestionError
 from index.settings import IndexSettings
 from places import SHARED
-from qa.evaluate import as_markdown, evaluate, load_collection, save
-from qa.squad import AskedQuestion, Collection
+from qa.evaluate import evaluate
+from qa.evaluation_report import as_markdown, save
+from qa.squad import AskedQuestion, Collection, load_collection
 from ui.cli import main
 
 PARAGRAPHS = {

@@ -10,8 +10,9 @@ from fakes import ScriptedChatModel
 from index.embedding import SentenceTransformerModel
 from index.errors import SettingsError
 from index.settings import IndexSettings
-from qa.evaluate import Evaluation, as_markdown, evaluate, load_collection, save
-from qa.squad import Collection
+from qa.evaluate import evaluate
+from qa.evaluation_report import Evaluation, as_markdown, save
+from qa.squad import Collection, load_collection
 from ui.cli import main
 
 # Of each article: Russian and English paragraphs, each with a question and its answer.
