@@ -7,8 +7,6 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,18 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 
 from index.errors import ChatModelError, OtvetError, SettingsError
-from index.records import Filters, Progress
+from index.records import Filters
 from index.text import question_language
 from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
-from qa.settings import EMBEDDED_CHAT_MODEL
+from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL
 from qa.squad import EvaluationMode, load_collection
 from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
+from ui.progress import progress_bars
 from ui.render import remarks
 from ui.settings import Settings, load_settings
 
@@ -35,14 +32,6 @@ if TYPE_CHECKING:
     from index.rebuild import RebuildReport
 
 SOME_SKIPPED = 3  # exit code: the index is published, but some articles are not in it
-STAGES = {
-    "model": "Preparing the embedding model",
-    "read": "Reading articles",
-    "embed": "Indexing articles",
-    "ask": "Searching",
-    "answer": "Answering",
-    "pull": "Fetching the chat model",
-}
 N_SKIPPED_SHOWN = 20
 
 app = typer.Typer(
@@ -108,7 +97,7 @@ def ask(
     settings = load_settings()
     from qa.engine import open_engine
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         response = open_engine(settings, settings, progress=progress).chain.invoke(asked)
     _print_json(response) if as_json else _print_response(response, question)
 
@@ -126,12 +115,12 @@ def serve(
     settings = load_settings(host=host, port=port)
     listener = _listen(settings)
     if pull_first:
-        _pull_if_used(settings)
+        settings = _pull_if_used(settings)
     if index_first:
         _build([settings.corpus], settings)
     from qa.engine import open_engine
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         engine = open_engine(settings, settings, progress=progress)
     from ui.app import make_app, run_app
 
@@ -145,7 +134,7 @@ def doctor() -> None:
     """Check settings, model, index and chat model; say what is wrong and how to mend it. Exit code 1 if anything is."""
     from ui.doctor import check_all
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         checks = list(check_all(progress))
     for check in checks:
         out.print(f"[{'green]ok  ' if check.ok else 'red]FAIL'}[/] {escape(check.what)}: {escape(check.found)}")
@@ -180,7 +169,7 @@ def evaluate(
     from qa.evaluation_report import as_markdown, save
 
     collection = load_collection(passages, questions, sample=sample, seed=seed)
-    with _progress() as progress:
+    with progress_bars() as progress:
         report = evaluate_all(
             collection,
             model=load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress),
@@ -207,14 +196,16 @@ def main() -> None:
         sys.exit(exc.exit_code)
 
 
-def _pull_if_used(settings: Settings) -> None:
-    """Fetch the embedded model where it is used and not there; where that fails, say why and go on without."""
+def _pull_if_used(settings: Settings) -> Settings:
+    """Fetch the embedded model where it is used and not there; where that fails, say so and go on by quotes alone."""
     if settings.chat_model != EMBEDDED_CHAT_MODEL or settings.chat_gguf is not None or is_pulled(settings.cache_dir):
-        return
+        return settings
     try:
         pull_and_tell(settings.cache_dir)
     except ChatModelError as exc:
-        err.print(f"[yellow]no language model:[/yellow] {escape(str(exc))}", soft_wrap=True)
+        err.print(f"[yellow]no language model, so answers are quotes:[/yellow] {escape(str(exc))}", soft_wrap=True)
+        return settings.model_copy(update={"chat_model": NO_CHAT_MODEL})
+    return settings
 
 
 def _build(paths: list[Path], settings: Settings) -> "RebuildReport":
@@ -222,34 +213,11 @@ def _build(paths: list[Path], settings: Settings) -> "RebuildReport":
     from index.embedding import load_embedding_model
     from index.rebuild import build_index
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
         report = build_index(paths, settings=settings, model=model, progress=progress)
     _print_report(report)
     return report
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Progress bars on standard error, a line a stage."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with ProgressBar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        waiting = bar.add_task("Loading", total=None)
-        tasks = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            bar.update(waiting, visible=False)
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(STAGES[stage])
-            bar.update(tasks[stage], completed=done, total=total or None)
-
-        yield tell
 
 
 def _listen(settings: Settings) -> socket.socket:

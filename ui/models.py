@@ -16,6 +16,7 @@ from rich.table import Table
 
 from qa.model_files import EMBEDDED_MODEL, ModelFile, ModelState, is_checked, model_states
 from qa.model_files import pull as pull_model
+from ui.progress import progress_bars
 from ui.settings import load_settings
 
 N_HASH_DIGITS = 12  # shown in the table; --json has all 64
@@ -63,11 +64,9 @@ def pull_and_tell(cache_dir: Path, model: ModelFile = EMBEDDED_MODEL) -> None:
     if is_checked(cache_dir, model):
         _tell_place("Already there", pull_model(cache_dir, model=model))
         return
-    from ui.cli import _progress  # here, as ui/cli.py imports this file
-
     started = perf_counter()
     try:
-        with _progress() as progress:
+        with progress_bars() as progress:
             path = pull_model(cache_dir, model=model, progress=progress)
     except KeyboardInterrupt:
         err.print("Stopped; `otvet models pull` goes on where it stopped")
