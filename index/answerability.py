@@ -6,8 +6,8 @@ import numpy as np
 
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.fusion import Floats
+from index.rows import Mask
 from index.text import Language, question_language
-from index.vectors import Mask
 from index.words import QUESTIONS
 
 ALIKE = 0.89  # cosine from which two chunks may tell one event: articles of one in the sample corpus have 0.86 to 0.96

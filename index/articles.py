@@ -1,9 +1,17 @@
-"""The articles of one generation, in one SQLite file: written once, then only read."""
+"""The articles of one generation.
+
+    articles.sqlite   all but the texts; a generation's own
+    texts.utf8        the texts, one behind the other; shared with other generations (index/rows.py)
+
+An article keeps its position as long as it is there, and no other one gets it.
+"""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import astuple, replace
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -12,13 +20,16 @@ from typing import NamedTuple
 from index.errors import IndexDamagedError
 from index.filtering import ArticleColumns
 from index.records import Article, Filters
+from index.rows import RowFile, RowWriter, Sizes, share
 
+ARTICLES, TEXTS = "articles.sqlite", "texts.utf8"
 SCHEMA = """
 create table articles (
     position integer primary key,
     article_id text not null unique,
     title text not null,
-    text text not null,
+    text_start integer not null,
+    n_text_bytes integer not null,
     published_at text,
     url text,
     publisher text,
@@ -27,8 +38,10 @@ create table articles (
     source text not null
 );
 create index articles_published_at on articles (published_at);
+create table sizes (n_positions integer, n_text_bytes integer, n_chunks integer, n_sentences integer, n_words integer);
+insert into sizes values (0, 0, 0, 0, 0);
 """
-COLUMNS = "article_id, title, text, published_at, url, publisher, authors, language, source"
+COLUMNS = "article_id, title, text_start, n_text_bytes, published_at, url, publisher, authors, language, source"
 
 
 class ArticleRef(NamedTuple):
@@ -39,36 +52,91 @@ class ArticleRef(NamedTuple):
 
 
 class ArticleWriter:
-    """Writes the articles of a generation. A context manager: leaving it commits and closes the file."""
+    """Changes the articles of a generation in the making. To be closed; what was not committed is then lost.
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path)
-        self._connection.executescript(SCHEMA)
+    Args:
+        folder: of the generation; the files are made where there are none.
 
-    def __enter__(self) -> "ArticleWriter":
-        return self
+    Attributes:
+        sizes: as committed last. `commit` is told those of the other files.
 
-    def __exit__(self, *exc_info: object) -> None:
+    Raises:
+        IndexDamagedError: the files cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        is_new = not (folder / ARTICLES).exists()
+        self._connection = sqlite3.connect(folder / ARTICLES)
+        try:
+            if is_new:
+                self._connection.executescript(SCHEMA)
+            self.sizes = Sizes(*self._connection.execute("select * from sizes").fetchone())
+        except (sqlite3.Error, TypeError) as exc:
+            self._connection.close()
+            raise IndexDamagedError(f"cannot read the articles in {str(folder)!r} ({exc}); run: otvet index") from exc
+        self._texts = RowWriter(folder / TEXTS, 1, n_rows=self.sizes.n_text_bytes)
+        self._n_positions = self.sizes.n_positions
+
+    def add(self, article: Article) -> int | None:
+        """Store an article and tell its position; None where one with the same content is there already."""
+        text = article.text.encode()
+        head = (article.article_id, article.title, self._texts.n_rows, len(text), _iso(article.published_at))
+        authors = json.dumps(article.authors, ensure_ascii=False)
+        tail = (article.url, article.publisher, authors, article.language, article.source)
+        position = self._n_positions
+        marks = ", ".join("?" * (1 + len(head) + len(tail)))
+        cursor = self._connection.execute(
+            f"insert or ignore into articles (position, {COLUMNS}) values ({marks})", (position, *head, *tail)
+        )
+        if cursor.rowcount != 1:
+            return None
+        self._texts.append(text)
+        self._n_positions += 1
+        return position
+
+    def delete(self, article_ids: Iterable[str]) -> None:
+        """Take articles out; their texts stay until the files are compacted."""
+        self._connection.executemany("delete from articles where article_id = ?", ((one,) for one in article_ids))
+
+    def move(self, refs: "Iterable[ArticleRef]") -> None:
+        """Note where articles come from now."""
+        self._connection.executemany(
+            "update articles set source = ? where article_id = ?", ((ref.source, ref.article_id) for ref in refs)
+        )
+
+    def commit(self, sizes: Sizes) -> None:
+        """Make all that was changed last. The other files must be on the disk as far as `sizes` says."""
+        self._texts.sync()
+        self.sizes = replace(sizes, n_positions=self._n_positions, n_text_bytes=self._texts.n_rows)
+        self._connection.execute("delete from sizes")
+        self._connection.execute("insert into sizes values (?, ?, ?, ?, ?)", astuple(self.sizes))
         self._connection.commit()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._texts.close()
         self._connection.close()
 
-    def add(self, article: Article) -> bool:
-        """Store an article. False when one with the same content is there already; then nothing is written."""
-        cursor = self._connection.execute(
-            f"insert or ignore into articles ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)", _to_row(article)
-        )
-        return cursor.rowcount == 1
+
+def take_over_articles(source: Path, target: Path) -> None:
+    """Begin a generation's folder with the articles of another one."""
+    shutil.copyfile(source / ARTICLES, target / ARTICLES)
+    share(source / TEXTS, target / TEXTS)
 
 
 class ArticleStore:
     """Reads the articles of a generation. Safe to share between threads.
 
+    Attributes:
+        sizes: how much the generation reads of its other files.
+
     Raises:
-        IndexDamagedError: the file is missing or is no article store.
+        IndexDamagedError: the files are missing or hold no articles.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self._lock = Lock()
+        path = folder / ARTICLES
         address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
             self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
@@ -76,9 +144,11 @@ class ArticleStore:
             raise IndexDamagedError(f"cannot open the articles in {str(path)!r} ({exc}); run: otvet index") from exc
         try:
             self.n_articles: int = self._connection.execute("select count(*) from articles").fetchone()[0]
-        except sqlite3.Error as exc:
+            self.sizes = Sizes(*self._connection.execute("select * from sizes").fetchone())
+            self._texts = RowFile(folder / TEXTS, "u1", (self.sizes.n_text_bytes, 1))
+        except (sqlite3.Error, TypeError, OSError, ValueError) as exc:
             self._connection.close()
-            raise IndexDamagedError(f"cannot read the articles in {str(path)!r} ({exc}); run: otvet index") from exc
+            raise IndexDamagedError(f"cannot read the articles in {str(folder)!r} ({exc}); run: otvet index") from exc
 
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
@@ -104,9 +174,9 @@ class ArticleStore:
         """What filters ask for, of every article."""
         with self._lock:
             rows = self._connection.execute(
-                "select article_id, published_at, publisher, language from articles order by position"
+                "select position, article_id, published_at, publisher, language from articles order by position"
             )
-            return ArticleColumns(rows)
+            return ArticleColumns(rows, n_positions=self.sizes.n_positions)
 
     def count(self, filters: Filters) -> int:
         """How many articles pass the filters."""
@@ -117,8 +187,28 @@ class ArticleStore:
 
     def all(self) -> Iterator[Article]:
         """Every article in the order it was indexed, read one by one: memory holds one at a time."""
+        return (article for _, article in self.from_position(0))
+
+    def from_position(self, position: int) -> Iterator[tuple[int, Article]]:
+        """Position and article of all from a position on, in order, read one by one."""
         with closing(self._connection.cursor()) as cursor:
-            yield from map(_from_row, cursor.execute(f"select {COLUMNS} from articles order by position"))
+            rows = cursor.execute(
+                f"select position, {COLUMNS} from articles where position >= ? order by position", (position,)
+            )
+            for row in rows:
+                yield row[0], self._article(row[1:])
+
+    def position(self, article_id: str) -> int | None:
+        """Where an article is, or None."""
+        with self._lock:
+            row = self._connection.execute(
+                "select position from articles where article_id = ?", (article_id,)
+            ).fetchone()
+        return int(row[0]) if row else None
+
+    def at_position(self, position: int) -> Article | None:
+        """The article at a position, or None."""
+        return next(iter(self._select("where position = ?", [position])), None)
 
     def refs(self) -> list[ArticleRef]:
         """Id and source of every article, in the order they were indexed."""
@@ -130,9 +220,28 @@ class ArticleStore:
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
         with self._lock:
-            return [
-                _from_row(row) for row in self._connection.execute(f"select {COLUMNS} from articles {rest}", [*values])
-            ]
+            rows = self._connection.execute(f"select {COLUMNS} from articles {rest}", [*values]).fetchall()
+        return [self._article(row) for row in rows]
+
+    def _article(self, row: tuple[str, ...]) -> Article:
+        article_id, title, text_start, n_text_bytes, published_at, url, publisher, authors, language, source = row
+        first, last = int(text_start), int(text_start) + int(n_text_bytes)
+        try:
+            return Article(
+                article_id=article_id,
+                title=title,
+                text=self._texts.read([(first, last)]).tobytes().decode(),
+                published_at=date.fromisoformat(published_at) if published_at else None,
+                url=url,
+                publisher=publisher,
+                authors=tuple(json.loads(authors)),
+                language=language,
+                source=source,
+            )
+        except ValueError as exc:
+            raise IndexDamagedError(
+                f"article {article_id!r} cannot be read ({exc}); run: otvet doctor --repair"
+            ) from exc
 
 
 def _where(filters: Filters) -> tuple[str, list[str]]:
@@ -155,25 +264,3 @@ def _where(filters: Filters) -> tuple[str, list[str]]:
 
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
-
-
-def _to_row(article: Article) -> tuple[str | None, ...]:
-    published_at = _iso(article.published_at)
-    authors = json.dumps(article.authors, ensure_ascii=False)
-    head = (article.article_id, article.title, article.text, published_at, article.url, article.publisher)
-    return (*head, authors, article.language, article.source)
-
-
-def _from_row(row: tuple[str, ...]) -> Article:
-    article_id, title, text, published_at, url, publisher, authors, language, source = row
-    return Article(
-        article_id=article_id,
-        title=title,
-        text=text,
-        published_at=date.fromisoformat(published_at) if published_at else None,
-        url=url,
-        publisher=publisher,
-        authors=tuple(json.loads(authors)),
-        language=language,
-        source=source,
-    )

@@ -10,6 +10,7 @@ OtvetError                      exit code 1
     ├── IndexMissingError       1   nothing was indexed yet
     ├── IndexMismatchError      1   the index was built with another model, chunk size or format
     ├── IndexDamagedError       1   the files of a generation contradict each other
+    ├── IndexWriteError         1   the index cannot be written, for example as the disk is full
     └── IndexLockedError        4   another process is writing the index
 
 Exit code 3 is no error: the index was published, but some articles were skipped.
@@ -60,6 +61,10 @@ class IndexMismatchError(IndexStateError):
 
 class IndexDamagedError(IndexStateError):
     """The files of a generation contradict each other."""
+
+
+class IndexWriteError(IndexStateError):
+    """The index cannot be written, for example as the disk is full."""
 
 
 class IndexLockedError(IndexStateError):

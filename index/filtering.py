@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.records import Filters
-from index.vectors import Mask
+from index.rows import Mask
 
 # Written in Cyrillic letters, and "und", as most articles are Russian.
 CYRILLIC_LANGUAGES = ("ru", "uk", "be", "bg", "mk", "sr", "kk", "ky", "tg", "mn", "tt", "ba", "cv", "und")
@@ -16,33 +16,38 @@ UNDATED = 0  # no day has the ordinal 0
 
 
 class ArticleColumns:
-    """What filters ask for, an entry an article, in the order they were indexed.
+    """What filters ask for, an entry a position, in order.
 
     Args:
-        rows: article_id, published_at as YYYY-MM-DD or None, publisher or None, language.
+        rows: position, article_id, published_at as YYYY-MM-DD or None, publisher or None, language.
+        n_positions: how many there are; an article that was deleted leaves its own empty.
+
+    Attributes:
+        article_ids: "" where there is no article.
+        is_there: whether there is an article, (n_positions,).
     """
 
-    def __init__(self, rows: Iterable[tuple[str, str | None, str | None, str]]) -> None:
-        ids, days, publishers, languages = [], [], [], []
-        for article_id, published_at, publisher, language in rows:
-            ids.append(article_id)
-            days.append(date.fromisoformat(published_at).toordinal() if published_at else UNDATED)
-            publishers.append(sys.intern(publisher) if publisher is not None else None)  # each once in memory
-            languages.append(sys.intern(language))
-        self.article_ids: list[str] = ids
-        self.days: npt.NDArray[np.int32] = np.array(days, np.int32)
-        self._languages = np.array(languages, object)
-        self.is_cyrillic: Mask = np.isin(languages, CYRILLIC_LANGUAGES)
-        self._publishers = np.array(publishers, object)
-        self._positions = {article_id: position for position, article_id in enumerate(ids)}
+    def __init__(self, rows: Iterable[tuple[int, str, str | None, str | None, str]], *, n_positions: int) -> None:
+        self.article_ids = [""] * n_positions
+        self.days: npt.NDArray[np.int32] = np.full(n_positions, UNDATED, np.int32)
+        self._languages, self._publishers = np.full(n_positions, None, object), np.full(n_positions, None, object)
+        self._positions: dict[str, int] = {}
+        for position, article_id, published_at, publisher, language in rows:
+            self.article_ids[position] = article_id
+            self.days[position] = date.fromisoformat(published_at).toordinal() if published_at else UNDATED
+            self._publishers[position] = sys.intern(publisher) if publisher is not None else None  # once in memory
+            self._languages[position] = sys.intern(language)
+            self._positions[article_id] = position
+        self.is_there: Mask = np.array([article_id != "" for article_id in self.article_ids], np.bool_)
+        self.is_cyrillic: Mask = np.isin(self._languages.astype(str), CYRILLIC_LANGUAGES)
 
     def position(self, article_id: str) -> int | None:
         """Where an article is, None where it is not."""
         return self._positions.get(article_id)
 
     def mask(self, filters: Filters) -> Mask:
-        """Whether each article passes all filters, (n_articles,)."""
-        passing = np.ones(len(self.article_ids), np.bool_)
+        """Whether there is an article that passes all filters, (n_positions,)."""
+        passing = self.is_there.copy()
         if filters.published_from is not None:
             passing &= self.days >= filters.published_from.toordinal()
         if filters.published_to is not None:

@@ -2,33 +2,44 @@
 
     DATA_DIR/index/
         CURRENT             the name of the serving generation, replaced atomically
-        writer.lock         held while a build runs
-        g-0001/             manifest.json, articles.sqlite, chroma/, lexical/, vectors/, words/, late/
-        building/           what a build has written so far; nobody reads it
+        writer.lock         held while a build runs; writer.json tells whose it is and how far
+        sources.sqlite      which articles each file of the corpus held when it was read last (index/sources.py)
+        g-0001/             manifest.json, articles.sqlite, texts.utf8, vectors/, late/, and what is made from these:
+                            chroma/, lexical/, words/
+        building/           what a build has written so far; nobody reads it, and the next build goes on from it
 
 Decision: a new directory and a pointer, rather than updates in place. A process that reads a Chroma directory which
 another one writes goes stale without a word, and two writers lose vectors without a word (chroma #3792, #7040).
+
+Decision: who reads a generation holds a shared lock on its directory, and one that nobody holds is removed as soon as
+another serves. The system lets the lock go with the process, however that ends.
 """
 
+import fcntl
 import json
 import os
 import re
 import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError
+from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, IndexWriteError
+from index.records import Progress
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 POINTER = "CURRENT"
 BUILDING = "building"
-ARTICLES_FILE = "articles.sqlite"
+WRITER_LOCK, WRITER = "writer.lock", "writer.json"
+TOLD_EVERY_S = 0.5
+LOCK_TIMEOUT_S = 0.2  # who only looks whether somebody builds holds the lock for a moment
 CHUNKS_DIR = "chroma"
 LEXICAL_DIR = "lexical"
 VECTORS_DIR = "vectors"
@@ -39,7 +50,7 @@ NAME = re.compile(r"g-(\d{4,})")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a generation was built from and what it holds. `corpus_fingerprint` is equal for equal articles."""
+    """What a generation was built from and what it holds. `report` is that of index/rebuild.py."""
 
     format_version: int
     created_at: str
@@ -47,9 +58,9 @@ class Manifest:
     embedding_checksum: str
     dim: int
     chunk_max_tokens: int
-    corpus_fingerprint: str
     n_articles: int
     n_chunks: int
+    paths: list[str] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,51 +118,155 @@ def read_manifest(generation: Path) -> Manifest:
 
 def write_manifest(generation: Path, manifest: Manifest) -> None:
     """Write the manifest and force it to disk."""
-    _write_durably(generation / "manifest.json", json.dumps(asdict(manifest), ensure_ascii=False, indent=2))
+    write_durably(generation / "manifest.json", json.dumps(asdict(manifest), ensure_ascii=False, indent=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who builds, and how far the build is: a stage with its `done` of `total`, which is 0 where it is not known."""
+
+    pid: int
+    since: str
+    stage: str = ""
+    done: int = 0
+    total: int = 0
 
 
 @contextmanager
-def writing(data_dir: Path) -> Iterator[Path]:
-    """Hold the writer's lock and get an empty directory to build in; what is left of it afterwards is removed.
+def writing(data_dir: Path) -> Iterator[tuple[Path, Progress]]:
+    """Hold the writer's lock; gives the directory to build in and what is to be told of the progress.
+
+    The directory may be there, with what an earlier build left, and stays if this one fails.
 
     Raises:
         IndexLockedError: another process is building. Says which one and since when.
+        IndexWriteError: a file cannot be written.
     """
     root = index_root(data_dir)
-    root.mkdir(parents=True, exist_ok=True)
-    building, holder = root / BUILDING, root / "writer.json"
-    lock = FileLock(root / "writer.lock", timeout=0)
+    with _writing_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / WRITER_LOCK, timeout=LOCK_TIMEOUT_S)
+        try:
+            lock.acquire()
+        except Timeout as exc:
+            raise IndexLockedError(f"another build is running ({_holder(data_dir)}); wait for it or stop it") from exc
+        try:
+            teller = _Teller(root / WRITER)
+            yield root / BUILDING, teller
+        finally:
+            (root / WRITER).unlink(missing_ok=True)
+            lock.release()
+
+
+def check_unlocked(data_dir: Path) -> None:
+    """Find out at once, before a model is loaded, that another process is building.
+
+    Raises:
+        IndexLockedError: it is. Says which one and since when.
+    """
+    path = index_root(data_dir) / WRITER_LOCK
+    if not path.exists():
+        return
     try:
-        lock.acquire()
+        with FileLock(path, timeout=0):
+            return
     except Timeout as exc:
-        raise IndexLockedError(f"another build is running ({_holder(holder)}); wait for it or stop it") from exc
+        raise IndexLockedError(f"another build is running ({_holder(data_dir)}); wait for it or stop it") from exc
+
+
+def current_writer(data_dir: Path) -> Writer | None:
+    """Who builds now and how far it is; None where nobody does."""
     try:
-        _write_durably(holder, json.dumps({"pid": os.getpid(), "since": _now()}))
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
-        yield building
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        holder.unlink(missing_ok=True)
-        lock.release()
+        check_unlocked(data_dir)
+    except IndexLockedError:
+        return _read_writer(data_dir)
+    return None
+
+
+class _Teller:
+    """Writes down who builds, and how far the build is, but not more often than somebody could read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = Writer(os.getpid(), _now())
+        self._told = 0.0
+        self._write(self._writer)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if time.monotonic() - self._told >= TOLD_EVERY_S:
+            self._write(replace(self._writer, stage=stage, done=done, total=total))
+
+    def _write(self, writer: Writer) -> None:
+        self._told = time.monotonic()
+        scratch = self._path.with_suffix(".tmp")
+        scratch.write_text(json.dumps(asdict(writer)), "utf-8")
+        os.replace(scratch, self._path)
+
+
+@contextmanager
+def _writing_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as exc:
+        raise IndexWriteError(
+            f"cannot write the index in {str(root)!r} ({exc}); what serves stays as it is. Mend that, for example by "
+            "freeing disk space, and run: otvet index. It goes on from where it stopped"
+        ) from exc
 
 
 def publish(data_dir: Path, building: Path) -> str:
     """Make a complete build the serving generation, in one atomic step, and return its name.
 
-    The one that served before is kept, as readers may have it open; all others are removed.
+    All of it is forced to the disk first. Those that nobody reads are then removed.
     """
     root = index_root(data_dir)
-    before = current_generation(data_dir)
-    names = generation_names(data_dir)
-    name = f"g-{max(map(_number, names), default=0) + 1:04d}"
+    for path in building.rglob("*"):
+        _sync(path)
+    _sync(building)
+    name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
     os.replace(building, root / name)
     _sync(root)
-    _write_durably(root / POINTER, name)
-    for old in names:
-        if old != before:
-            shutil.rmtree(root / old, ignore_errors=True)
+    write_durably(root / POINTER, name)
+    remove_unused(data_dir)
     return name
+
+
+def hold(generation: Path) -> int:
+    """Keep a generation from being removed until `let_go` is given what this returns.
+
+    Raises:
+        IndexDamagedError: it is not there, or is being removed.
+    """
+    try:
+        descriptor = os.open(generation, os.O_RDONLY)
+    except OSError as exc:
+        raise IndexDamagedError(f"cannot open the generation {str(generation)!r} ({exc}); run: otvet index") from exc
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        raise IndexDamagedError(f"{str(generation)!r} is being removed ({exc}); run: otvet index") from exc
+    return descriptor
+
+
+def let_go(descriptor: int) -> None:
+    """End what `hold` began."""
+    os.close(descriptor)
+
+
+def remove_unused(data_dir: Path) -> None:
+    """Remove the generations that neither serve nor are read by anybody. What cannot be removed stays."""
+    current = current_generation(data_dir)
+    for name in generation_names(data_dir):
+        path = index_root(data_dir) / name
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if name != current and name != current_generation(data_dir):
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def generation_names(data_dir: Path) -> list[str]:
@@ -173,15 +288,20 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _holder(path: Path) -> str:
+def _read_writer(data_dir: Path) -> Writer | None:
     try:
-        values = json.loads(path.read_text("utf-8"))
-        return f"process {values['pid']}, since {values['since']}"
-    except (OSError, ValueError, KeyError):
-        return "it has just started"
+        return Writer(**json.loads((index_root(data_dir) / WRITER).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def _write_durably(path: Path, text: str) -> None:
+def _holder(data_dir: Path) -> str:
+    writer = _read_writer(data_dir)
+    return f"process {writer.pid}, since {writer.since}" if writer else "it has just started"
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all, also after a power cut."""
     scratch = path.with_name(path.name + ".tmp")
     with scratch.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -191,8 +311,8 @@ def _write_durably(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

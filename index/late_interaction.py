@@ -3,7 +3,7 @@
     MaxSim = mean over the query's words of the highest cosine with a word of the chunk
     (Khattab, Zaharia, "ColBERT", 2020, with a mean for their sum)
 
-    first_words.npy   (n_chunks + 1,) int64: where each chunk's words begin
+    word_ends.i64     (n_chunks,) int64: where each chunk's words end, and the next one's begin
     word_starts.i32   (n_words,) int32: where each word begins in its article
     states.u4         (n_words, width / 2) uint8: two levels of 4 bits a byte
 
@@ -20,18 +20,19 @@ words here was subtracted; that of questions (index/words.py), which needs no se
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import dct
+from scipy.fft import dct, idct
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
+from index.rows import Mask, RowFile, RowWriter, keep_rows, mapped
 from index.sentences import Span
-from index.vectors import RowFile, Rows, mapped
+from index.vectors import Rows
 
-FIRST_WORDS, WORD_STARTS, STATES = "first_words.npy", "word_starts.i32", "states.u4"
+WORD_ENDS, WORD_STARTS, STATES = "word_ends.i64", "word_starts.i32", "states.u4"
+FILES = (WORD_ENDS, WORD_STARTS, STATES)
 DECIMALS = 5  # BLAS adds in another order in a matrix's last rows, and reprints are to have equal scores
 LEVELS = 16
 WIDEST = 2.7  # standard deviations of a dimension; what is farther out counts as this
@@ -39,52 +40,86 @@ STEP = 2 * WIDEST / (LEVELS - 1)  # between two levels, in standard deviations
 
 
 class LateWriter:
-    """Writes the words of chunks, chunk after chunk. A context manager; leaving it completes the files."""
+    """Adds the words of chunks behind the first `n_chunks` and `n_words` of a folder. To be closed.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self._first_words = [0]
-        self._starts: BinaryIO = (folder / WORD_STARTS).open("wb")
-        self._states: BinaryIO = (folder / STATES).open("wb")
+    Raises:
+        IndexDamagedError: the folder holds fewer.
+    """
 
-    def __enter__(self) -> "LateWriter":
-        return self
+    def __init__(self, folder: Path, *, width: int, n_chunks: int = 0, n_words: int = 0) -> None:
+        folder.mkdir(exist_ok=True)
+        self._ends = RowWriter(folder / WORD_ENDS, 8, n_rows=n_chunks)
+        self._starts = RowWriter(folder / WORD_STARTS, 4, n_rows=n_words)
+        self._states = RowWriter(folder / STATES, n_bytes(width), n_rows=n_words)
+        self._files = (self._ends, self._starts, self._states)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._starts.close()
-        self._states.close()
-        np.save(self._folder / FIRST_WORDS, np.array(self._first_words, np.int64))
+    @property
+    def n_words(self) -> int:
+        """How many there are."""
+        return self._states.n_rows
 
     def add(self, starts: Sequence[int], states: Vectors) -> None:
         """Add a chunk by its words: where they begin in the article, and their states, (n_words, width)."""
-        self._first_words.append(self._first_words[-1] + len(states))
-        self._starts.write(np.array(starts, np.int32).tobytes())
-        self._states.write(pack(states).tobytes())
+        self._starts.append(np.array(starts, np.int32))
+        self._states.append(pack(states))
+        self._ends.append(np.array([self.n_words], np.int64))
+
+    def sync(self) -> None:
+        """Force what was added to the disk."""
+        for file in self._files:
+            file.sync()
+
+    def close(self) -> None:
+        """Complete the files."""
+        for file in self._files:
+            file.close()
+
+
+def keep_words(source: Path, target: Path, kept: Mask, *, width: int) -> int:
+    """Copy the words of those chunks, (n_chunks,), into a new folder, and tell how many they are."""
+    target.mkdir()
+    ends = np.array(mapped(source / WORD_ENDS, np.int64, (len(kept),)))
+    n_each = np.diff(ends, prepend=0)
+    of_kept = np.repeat(kept, n_each)
+    np.cumsum(n_each[kept]).tofile(target / WORD_ENDS)
+    keep_rows(source / WORD_STARTS, target / WORD_STARTS, 4, of_kept)
+    keep_rows(source / STATES, target / STATES, n_bytes(width), of_kept)
+    return int(n_each[kept].sum())
 
 
 class LateIndex:
     """The words of one generation's chunks, for reading. Safe between threads.
 
+    Attributes:
+        width: of a state.
+        n_words: of all chunks.
+
     Raises:
-        IndexDamagedError: the folder does not hold what a `LateWriter` writes.
+        IndexDamagedError: the folder does not hold the words of so many chunks.
     """
 
-    def __init__(self, folder: Path, *, width: int) -> None:
+    def __init__(self, folder: Path, *, width: int, n_chunks: int) -> None:
+        self.width = width
         try:
-            self._first_words = np.load(folder / FIRST_WORDS)
-            if self._first_words.dtype != np.int64 or self._first_words.ndim != 1 or not len(self._first_words):
-                raise ValueError(f"{FIRST_WORDS} does not hold places of words")
-            n_words = int(self._first_words[-1])
-            self._starts = mapped(folder / WORD_STARTS, np.int32, (n_words, 1))
-            self._states = RowFile(folder / STATES, np.uint8, (n_words, n_bytes(width)))
-        except (OSError, ValueError, EOFError) as exc:
+            ends = mapped(folder / WORD_ENDS, np.int64, (n_chunks,))
+            self._first_words = np.concatenate([np.zeros(1, np.int64), ends])
+            if np.any(np.diff(self._first_words) < 0):
+                raise ValueError(f"{WORD_ENDS} does not hold places of words")
+            self.n_words = int(self._first_words[-1])
+            self._starts = mapped(folder / WORD_STARTS, np.int32, (self.n_words,))
+            self._states = RowFile(folder / STATES, np.uint8, (self.n_words, n_bytes(width)))
+        except (OSError, ValueError) as exc:
             raise IndexDamagedError(
                 f"cannot read the chunks' words in {str(folder)!r} ({exc}); run: otvet index"
             ) from exc
 
     def __len__(self) -> int:
         return len(self._first_words) - 1
+
+    def words(self, row: int) -> tuple[list[int], npt.NDArray[np.uint8]]:
+        """Where each word of a chunk begins in the article, and their states as `pack` makes them."""
+        first, last = int(self._first_words[row]), int(self._first_words[row + 1])
+        return self._starts[first:last].tolist(), self._states.read([(first, last)])
 
     def max_sims(self, query: Vectors, rows: Rows) -> npt.NDArray[np.float32]:
         """MaxSim of those chunks with the states of a query's words, (n_words, width): (len(rows),), in [-1, 1].
@@ -98,7 +133,7 @@ class LateIndex:
     def of_sentences(self, query: Vectors, row: int, sentences: Sequence[Span]) -> npt.NDArray[np.float32]:
         """The same for the sentences of a chunk, in order and in characters of the article: (len(sentences),)."""
         first, last = int(self._first_words[row]), int(self._first_words[row + 1])
-        bounds = first + np.searchsorted(self._starts[first:last, 0], np.array(sentences).reshape(-1, 2))
+        bounds = first + np.searchsorted(self._starts[first:last], np.array(sentences).reshape(-1, 2))
         return _max_sims(self._states.read(bounds.tolist()), bounds[:, 1] - bounds[:, 0], query)
 
 
@@ -128,6 +163,19 @@ def pack(states: Vectors) -> npt.NDArray[np.uint8]:
     codes = np.zeros((len(states), 2 * n_bytes(width)), np.uint8)
     codes[:, :width] = levels.clip(0, LEVELS - 1)
     return np.asarray(codes[:, ::2] | codes[:, 1::2] << 4, np.uint8)
+
+
+def levels_of(packed: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.int32]:
+    """Levels as odd numbers around 0, (n, width); twice the distance from the middle, so that they add exactly."""
+    levels = np.empty((len(packed), 2 * packed.shape[1]), np.int32)
+    levels[:, ::2], levels[:, 1::2] = packed & 15, packed >> 4
+    return 2 * levels[:, :width] - (LEVELS - 1)
+
+
+def states_of(levels: npt.NDArray[np.floating]) -> Vectors:
+    """States out of what `levels_of` gives, or of means of them, (n, width), as far as 4 bits tell."""
+    turned = np.asarray(levels, np.float32) * np.float32(STEP / 2 / levels.shape[1] ** 0.5)
+    return np.asarray(idct(turned, norm="ortho"), np.float32) if len(levels) else turned
 
 
 def cosines_of(packed: npt.NDArray[np.uint8], query: Vectors) -> npt.NDArray[np.float32]:

@@ -2,6 +2,10 @@
 
     for item in read_corpus([Path("corpus")]): ...   # Article or Skipped
 
+or file by file, so that a file whose content is known need not be read:
+
+    for file in corpus_files([Path("corpus")]): ...  # CorpusFile or Skipped
+
 The formats themselves are in `index.formats` (one article a file) and `index.tables` (one a row). Another format is an
 entry point of the group "otvet.readers": its name is the suffix without the dot, its value a `Reader`. It may replace a
 reader that is built in.
@@ -12,9 +16,9 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from index.errors import CorpusError
 from index.formats import read_html, read_markdown, read_text
@@ -22,7 +26,18 @@ from index.making import MAX_ARTICLE_CHARS, BadArticleError, check_length, make_
 from index.records import Article, Skipped
 from index.tables import read_csv, read_jsonl
 
-__all__ = ["ENTRY_POINT_GROUP", "READERS", "BadArticleError", "Reader", "make_article", "parse_date", "read_corpus"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "READERS",
+    "BadArticleError",
+    "CorpusFile",
+    "Reader",
+    "corpus_files",
+    "make_article",
+    "parse_date",
+    "read_corpus",
+    "readers_fingerprint",
+]
 
 ENTRY_POINT_GROUP = "otvet.readers"
 
@@ -66,31 +81,66 @@ READERS: dict[str, _BoundedReader] = {
 }
 
 
+READERS_VERSION = 1  # is raised when a built-in reader makes other articles of the same file
+
+
 @dataclass(frozen=True, slots=True)
-class _File:
+class CorpusFile:
+    """A file that a reader is known for. `source` is how people know it."""
+
     path: Path
     source: str
+    reader: Reader
+    max_article_chars: int
+
+    def read(self) -> Iterator[Article | Skipped]:
+        """Its articles, in order; all that cannot be used is Skipped.
+
+        Raises:
+            CorpusError: the entry point for its suffix cannot be loaded.
+        """
+        return _read_file(self)
 
 
 def read_corpus(paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS) -> Iterator[Article | Skipped]:
-    """The articles of files and directories, in a fixed order: the paths as given, inside them by name.
+    """The articles of files and directories, in the order of `corpus_files`, which also tells the errors.
+
+    Nothing is read before the first item is asked for, a table row by row.
+    """
+    files = corpus_files(paths, max_article_chars=max_article_chars)
+    return (item for found in files for item in ([found] if isinstance(found, Skipped) else found.read()))
+
+
+def corpus_files(
+    paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS
+) -> Iterator[CorpusFile | Skipped]:
+    """The files of articles, in a fixed order: the paths as given, inside them by name.
 
     Directories are read with all below them. Hidden files and directories, and files of unknown suffix, are passed
     over silently. Links are followed; a directory that was read already, by a link or by another path, is Skipped, and
-    so is all that cannot be read or used. Nothing is read before the first item is asked for, a table row by row.
+    so is all that cannot be read or used.
 
     Args:
         paths: files and directories. An article's `source` is the path inside the directory, or the file's name.
         max_article_chars: a longer article is Skipped. A file of one article is refused unread over 4 bytes for each.
 
     Raises:
-        CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix; while
-            reading, if the entry point for a suffix cannot be loaded.
+        CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix.
     """
     readers = _readers(max_article_chars)
     for path in paths:
         _check_named(path, readers)
-    return _read_all(paths, readers, max_article_chars)
+    return _all_files(paths, readers, max_article_chars)
+
+
+def readers_fingerprint(max_article_chars: int) -> str:
+    """Changes with all that decides which articles a file of a given content holds."""
+    plugins = sorted(f"{one.name}={one.value} {one.dist and one.dist.version}" for one in _plugins())
+    return "; ".join([f"readers {READERS_VERSION}", f"at most {max_article_chars}", *plugins])
+
+
+def _plugins() -> EntryPoints:
+    return entry_points(group=ENTRY_POINT_GROUP)
 
 
 def _readers(max_article_chars: int) -> Mapping[str, Reader]:
@@ -98,7 +148,7 @@ def _readers(max_article_chars: int) -> Mapping[str, Reader]:
     built_in: dict[str, Reader] = {
         suffix: partial(reader, max_article_chars=max_article_chars) for suffix, reader in READERS.items()
     }
-    plugins = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda plugin: (plugin.name, plugin.value))
+    plugins = sorted(_plugins(), key=lambda plugin: (plugin.name, plugin.value))
     return built_in | {f".{plugin.name.lower()}": partial(_read_with, plugin) for plugin in plugins}
 
 
@@ -130,19 +180,25 @@ def _check_named(path: Path, readers: Mapping[str, Reader]) -> None:
         )
 
 
-def _read_all(
+def _all_files(
     paths: Sequence[Path], readers: Mapping[str, Reader], max_article_chars: int
-) -> Iterator[Article | Skipped]:
+) -> Iterator[CorpusFile | Skipped]:
     seen: set[str] = set()
     for root in paths:
-        for found in _walk(root, seen):
-            if isinstance(found, Skipped):
-                yield found
-            elif reader := readers.get(found.path.suffix.lower()):
-                yield from _read_file(found, reader, max_article_chars)
+        for path, source, problem in _walk(root, seen):
+            if problem is not None:
+                yield Skipped(source, None, problem)
+            elif reader := readers.get(path.suffix.lower()):
+                yield CorpusFile(path, source, reader, max_article_chars)
 
 
-def _walk(root: Path, seen: set[str]) -> Iterator[_File | Skipped]:
+class _Found(NamedTuple):
+    path: Path
+    source: str
+    problem: str | None = None
+
+
+def _walk(root: Path, seen: set[str]) -> Iterator[_Found]:
     """All files under `root`, or `root` itself, depth first and by name. `seen` holds the directories read so far."""
     waiting = [root]
     while waiting:
@@ -150,16 +206,16 @@ def _walk(root: Path, seen: set[str]) -> Iterator[_File | Skipped]:
         source = _source(path, root)
         try:
             if not stat.S_ISDIR(path.stat().st_mode):
-                yield _File(path, source)
+                yield _Found(path, source)
                 continue
             real = os.path.realpath(path)
             if real in seen:
-                yield Skipped(source, None, f"the directory {real!r} was read already; remove the link or the path")
+                yield _Found(path, source, f"the directory {real!r} was read already; remove the link or the path")
                 continue
             seen.add(real)
             children = [child for child in path.iterdir() if not child.name.startswith(".")]
         except OSError as exc:
-            yield Skipped(source, None, _os_reason(path, exc))
+            yield _Found(path, source, _os_reason(path, exc))
         else:
             waiting += sorted(children, key=lambda child: child.name, reverse=True)
 
@@ -169,12 +225,12 @@ def _source(path: Path, root: Path) -> str:
     return os.fsencode(shown).decode("utf-8", errors="replace")  # names on Linux need not be UTF-8
 
 
-def _read_file(file: _File, reader: Reader, max_article_chars: int) -> Iterator[Article | Skipped]:
+def _read_file(file: CorpusFile) -> Iterator[Article | Skipped]:
     try:
         if not file.path.is_file():
             raise BadArticleError("it is no regular file; move it out of the corpus")
-        for item in reader(file.path, file.source):
-            yield _checked(item, max_article_chars)
+        for item in file.reader(file.path, file.source):
+            yield _checked(item, file.max_article_chars)
     except BadArticleError as exc:
         yield Skipped(file.source, exc.line, str(exc))
     except OSError as exc:

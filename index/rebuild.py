@@ -1,7 +1,16 @@
-"""From article files to a published generation. A build that fails leaves the serving generation as it is."""
+"""From article files to a published generation: the difference first, and only that is embedded.
 
-import hashlib
+    read         what the corpus holds, and what of it is new (index/difference.py)
+    begin        a draft from the generation that serves, or the one that an earlier build left (index/drafts.py)
+    embed        the new articles, batch after batch, each committed
+    derive       keyword leg, words and Chroma (index/deriving.py)
+    publish      in one step (index/generations.py)
+
+A build that fails leaves the serving generation as it is, and its draft to the next one.
+"""
+
 import logging
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,19 +18,15 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from index.articles import ArticleRef, ArticleStore, ArticleWriter
-from index.chunking import chunk_article
+from index.articles import ArticleRef, ArticleStore
+from index.deriving import derive
+from index.difference import Reading, new_articles, read_corpus_difference
+from index.drafts import STAMP, Draft, Stamp, begin_draft, stamp_of
+from index.embedder import ArticleEmbedder
 from index.embedding import EmbeddingModel, Vectors
-from index.errors import CorpusError, IndexStateError
+from index.errors import IndexDamagedError, IndexStateError
 from index.generations import (
-    ARTICLES_FILE,
-    CHUNKS_DIR,
-    LATE_DIR,
-    LEXICAL_DIR,
-    VECTORS_DIR,
-    WORDS_DIR,
+    FORMAT_VERSION,
     Manifest,
     current_generation,
     index_root,
@@ -31,35 +36,36 @@ from index.generations import (
     write_manifest,
     writing,
 )
-from index.late_interaction import LateWriter
-from index.lexical import LexicalWriter
-from index.readers import read_corpus
-from index.records import Article, Chunk, Progress, Skipped
-from index.sentences import Span, split_sentences
+from index.records import Progress, Skipped
 from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
-from index.store import ChunkStore
-from index.vectors import ChunkPlace, VectorWriter
-from index.words import WordWriter, content_words, mean_states
+from index.words import mean_states
 
 log = logging.getLogger(__name__)
 
-ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and stored together; bounds the memory
-CHUNKS_AT_ONCE = 64  # the states of their words take up to 600 kB a chunk
-SENTENCES_AT_ONCE = 512  # the vectors of their words take 30 kB a sentence
-N_REASONS = 5
+ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and committed together; bounds the memory
+NEW, SOURCES = "new.jsonl", "sources.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """What `build_index` did.
+    """What `build_index` did, against the generation that served before.
 
     Attributes:
         generation: the serving generation afterwards.
         published: False when nothing had changed, so that nothing was written.
-        n_added: articles that the generation before did not hold; an edited article counts as added and deleted.
+        n_articles: that are indexed: those added, changed, unchanged and moved.
+        n_chunks: of all of them.
+        n_added: articles that were not there before.
+        n_changed: articles in whose place another one was before.
+        n_unchanged: articles that are as they were, where they were.
+        n_moved: articles that are as they were in another place.
+        n_deleted: articles that were there before and have none in their place.
         n_duplicates: articles left out because another has the very same content.
-        skipped: articles that could not be read, each with its reason.
+        n_embedded: articles that were embedded; those of an earlier build that was broken off are not among them.
+        failed: articles that could not be read, each with its reason.
+        seconds: of the whole.
+        articles_per_second: articles that were embedded, by all the seconds.
     """
 
     generation: str
@@ -67,214 +73,221 @@ class RebuildReport:
     n_articles: int
     n_chunks: int
     n_added: int
+    n_changed: int
+    n_unchanged: int
+    n_moved: int
     n_deleted: int
     n_duplicates: int
-    skipped: tuple[Skipped, ...]
+    n_embedded: int
+    failed: tuple[Skipped, ...]
     seconds: float
+    articles_per_second: float
 
 
 def build_index(
-    paths: Sequence[Path], *, settings: IndexSettings, model: EmbeddingModel, progress: Progress | None = None
+    paths: Sequence[Path],
+    *,
+    settings: IndexSettings,
+    model: EmbeddingModel,
+    progress: Progress | None = None,
+    anew: bool = False,
 ) -> RebuildReport:
-    """Index exactly the articles under `paths` and publish them as a new generation.
+    """Index exactly the articles under `paths`; publish a new generation where that changes anything.
 
     Args:
         paths: files and folders; together they are the whole corpus.
         settings: where the index is and how it is built.
         model: the embedding model.
-        progress: told (stage, done, total): "read" with total 0, as it is not known, then "embed" in articles.
+        progress: told (stage, done, total): "read" with total 0, as it is not known, "embed" in articles, "words" and
+            "store" in chunks. What it raises ends the build, which the next one goes on with.
+        anew: embed every article, whatever is there.
 
     Raises:
         CorpusError: a path does not exist, or there is no article at all under `paths`.
         IndexLockedError: another process is building.
+        IndexWriteError: the disk is full, or may not be written to.
     """
-    started = time.monotonic()
-    tell = progress or (lambda stage, done, total: None)
-    with writing(settings.data_dir) as building:
-        reading = _read(paths, building / ARTICLES_FILE, settings, tell)
-        serving = _serving(settings)
-        if serving is not None and _is_same(serving, reading, settings, model):
-            return _report(serving.name, reading, n_chunks=serving.manifest.n_chunks, started=started)
-        n_chunks = _embed(building, settings, model, tell)
-        known = frozenset(serving.article_ids) if serving else frozenset()
-        report = _report(None, reading, n_chunks=n_chunks, started=started, known=known)
-        write_manifest(building, _manifest(settings, model, reading, report))
-        return replace(report, generation=publish(settings.data_dir, building))
+    with writing(settings.data_dir) as (draft, note):
+        build = _Build(paths, settings, model, draft, _both(note, progress))
+        base = None if anew else build.serving_that_fits()
+        if base is not None:
+            try:
+                return build.run(base)
+            except IndexDamagedError as exc:
+                log.warning("building anew, as %s", exc)
+        if anew:
+            shutil.rmtree(draft, ignore_errors=True)
+        return build.run(None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the corpus holds: the articles themselves are in the file that `_read` wrote."""
+def _both(first: Progress, second: Progress | None) -> Progress:
+    def tell(stage: str, done: int, total: int) -> None:
+        first(stage, done, total)
+        if second is not None:
+            second(stage, done, total)
 
-    refs: list[ArticleRef]
-    n_duplicates: int
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256("\n".join(f"{ref.article_id} {ref.source}" for ref in self.refs).encode()).hexdigest()
+    return tell
 
 
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    name: str
-    manifest: Manifest
-    article_ids: list[str]
-
-
-def _read(paths: Sequence[Path], target: Path, settings: IndexSettings, tell: Progress) -> _Reading:
-    n_duplicates, skipped = 0, []
-    with ArticleWriter(target) as writer:
-        for n_read, item in enumerate(read_corpus(paths, max_article_chars=settings.max_article_chars), start=1):
-            if isinstance(item, Skipped):
-                skipped.append(item)
-            elif not writer.add(item):
-                n_duplicates += 1
-            tell("read", n_read, 0)
-    with closing(ArticleStore(target)) as articles:
-        refs = articles.refs()
-    if not refs:
-        raise CorpusError(_no_articles(paths, skipped))
-    return _Reading(refs, n_duplicates, tuple(skipped))
-
-
-def _no_articles(paths: Sequence[Path], skipped: Sequence[Skipped]) -> str:
-    places = ", ".join(repr(str(path)) for path in paths)
-    reasons = "".join(f"\n  {item}" for item in skipped[:N_REASONS])
-    return f"there is no readable article in {places}; the index stays as it is, put articles there{reasons}"
-
-
-def _serving(settings: IndexSettings) -> _Serving | None:
-    """What serves now; None where nothing does, or nothing that could be read."""
-    name = current_generation(settings.data_dir)
-    if name is None:
-        return None
-    path = index_root(settings.data_dir) / name
-    try:
-        with closing(ArticleStore(path / ARTICLES_FILE)) as articles:
-            return _Serving(name, read_manifest(path), [ref.article_id for ref in articles.refs()])
-    except IndexStateError as exc:
-        log.warning("the serving generation %s cannot be compared with: %s", name, exc)
-        return None
-
-
-def _is_same(serving: _Serving, reading: _Reading, settings: IndexSettings, model: EmbeddingModel) -> bool:
-    try:
-        check_manifest(serving.manifest, settings=settings, model=model)
-        Generation.open(index_root(settings.data_dir) / serving.name).close()
-    except IndexStateError:
-        return False
-    return serving.manifest.corpus_fingerprint == reading.fingerprint
-
-
-def _embed(building: Path, settings: IndexSettings, model: EmbeddingModel, tell: Progress) -> int:
-    """Chunk, embed and store every article that was read; returns the number of chunks."""
-    with (
-        closing(ArticleStore(building / ARTICLES_FILE)) as articles,
-        closing(ChunkStore(building / CHUNKS_DIR, create=True)) as store,
-        VectorWriter(building / VECTORS_DIR) as vectors,
-        LateWriter(building / LATE_DIR) as late,
-    ):
-        max_tokens = min(settings.chunk_max_tokens, model.max_tokens)
-        embedding = _Embedding(model, store, vectors, late, max_tokens=max_tokens)
-        remaining = articles.all()
-        while batch := list(islice(remaining, ARTICLES_AT_ONCE)):
-            embedding.add(batch)
-            tell("embed", embedding.n_articles, articles.n_articles)
-    embedding.lexical.save(building / LEXICAL_DIR)
-    embedding.words.save(building / WORDS_DIR, embedding.means)
-    return embedding.n_chunks
-
-
-class _Embedding:
-    """Takes articles, batch after batch, to all that is stored of them."""
+class _Build:
+    """One build, from the corpus to the published generation."""
 
     def __init__(
-        self, model: EmbeddingModel, store: ChunkStore, vectors: VectorWriter, late: LateWriter, *, max_tokens: int
+        self, paths: Sequence[Path], settings: IndexSettings, model: EmbeddingModel, draft: Path, tell: Progress
     ) -> None:
-        self._model, self._store, self._vectors, self._late = model, store, vectors, late
-        self._max_tokens = max_tokens
-        self.means = mean_states(model)
-        self.lexical, self.words = LexicalWriter(), WordWriter()
-        self.n_articles = self.n_chunks = 0
+        self._paths, self._settings, self._model, self._draft, self._tell = paths, settings, model, draft, tell
+        self._root = index_root(settings.data_dir)
+        self._started = time.monotonic()
 
-    def add(self, articles: Sequence[Article]) -> None:
-        chunks = [
-            (position, chunk)
-            for position, article in enumerate(articles, self.n_articles)
-            for chunk in self._cut(article)
-        ]
-        texts = [chunk.text for _, chunk in chunks]
-        vectors = self._encode_chunks([chunk for _, chunk in chunks])
-        self._store.add(vectors, first_row=self.n_chunks)
-        self.lexical.add(texts)
-        spans = [split_sentences(text) for text in texts]
-        sentences = [text[start:end] for text, own in zip(texts, spans, strict=True) for start, end in own]
-        left = self._encode_sentences(sentences)
-        for (position, chunk), vector, own in zip(chunks, vectors, spans, strict=True):
-            here, left = left[: len(own)], left[len(own) :]
-            shifted = [Span(chunk.start + start, chunk.start + end) for start, end in own]
-            self._vectors.add(ChunkPlace(position, chunk.start, chunk.end), vector, shifted, here)
-        self.n_articles, self.n_chunks = self.n_articles + len(articles), self.n_chunks + len(chunks)
+    def serving_that_fits(self) -> Path | None:
+        """The directory of the serving generation, where it was built with the same settings and model."""
+        name = current_generation(self._settings.data_dir)
+        if name is None:
+            return None
+        try:
+            manifest = read_manifest(self._root / name)
+            check_manifest(manifest, settings=self._settings, model=self._model)
+        except IndexStateError as exc:
+            log.info("building anew, as %s", exc)
+            return None
+        return self._root / name
 
-    def _cut(self, article: Article) -> list[Chunk]:
-        return chunk_article(article, count_tokens=self._model.count_tokens, max_tokens=self._max_tokens)
+    def run(self, base: Path | None) -> RebuildReport:
+        """Build from `base`, or from what an earlier build made of it."""
+        left = self._draft_left(base)
+        known = _sources(left or base)
+        try:
+            reading = self._read(known)
+            if left is None and base is not None and _is_same(base, known, reading):
+                return self._report(base.name, known, reading, n_chunks=read_manifest(base).n_chunks, published=False)
+            means = mean_states(self._model)
+            if left is None:
+                self._begin(base, means, gone=known.keys() - reading.sources.keys())
+            self._fill(known, reading, means)
+            return self._publish(base, reading, means)
+        finally:
+            (self._root / NEW).unlink(missing_ok=True)
 
-    def _encode_chunks(self, chunks: Sequence[Chunk]) -> Vectors:
-        """Vectors of chunks, (len(chunks), dim); their words go to the late interaction."""
-        vectors = np.empty((len(chunks), self._model.dim), np.float32)
-        for at in range(0, len(chunks), CHUNKS_AT_ONCE):
-            some = chunks[at : at + CHUNKS_AT_ONCE]
-            encodings = self._model.encode_passages([chunk.text for chunk in some])
-            vectors[at : at + len(some)] = [encoding.vector for encoding in encodings]
-            for chunk, encoding in zip(some, encodings, strict=True):
-                words = content_words(chunk.text, encoding, self.means)
-                self._late.add([chunk.start + start for start in words.starts], words.states)
-        return vectors
+    def _stamp(self, base: Path | None, width: int) -> Stamp:
+        return Stamp(
+            format_version=FORMAT_VERSION,
+            base=base.name if base else None,
+            embedding_checksum=self._model.checksum,
+            chunk_max_tokens=self._settings.chunk_max_tokens,
+            dim=self._model.dim,
+            width=width,
+        )
 
-    def _encode_sentences(self, sentences: Sequence[str]) -> Vectors:
-        """Vectors of sentences, (len(sentences), dim); their words are taken in."""
-        vectors = np.empty((len(sentences), self._model.dim), np.float32)
-        for at in range(0, len(sentences), SENTENCES_AT_ONCE):
-            texts = sentences[at : at + SENTENCES_AT_ONCE]
-            encodings = self._model.encode_passages(texts)
-            self.words.add(texts, encodings)
-            vectors[at : at + len(texts)] = [encoding.vector for encoding in encodings]
-        return vectors
+    def _draft_left(self, base: Path | None) -> Path | None:
+        """The draft that an earlier build left, where this one can go on with it; what cannot be used is removed."""
+        stamp = stamp_of(self._draft)
+        if stamp is not None and replace(stamp, is_compacted=False) == self._stamp(base, stamp.width):
+            try:
+                Draft(self._draft).__exit__(None, None, None)
+                return self._draft
+            except IndexDamagedError as exc:
+                log.warning("beginning again, as %s", exc)
+        shutil.rmtree(self._draft, ignore_errors=True)
+        return None
+
+    def _read(self, known: dict[str, str]) -> Reading:
+        return read_corpus_difference(
+            self._paths,
+            known=known,
+            new=self._root / NEW,
+            cache=self._root / SOURCES,
+            max_article_chars=self._settings.max_article_chars,
+            tell=self._tell,
+        )
+
+    def _begin(self, base: Path | None, means: Vectors, *, gone: set[str]) -> None:
+        begin_draft(self._draft, self._stamp(base, means.shape[1]), base=base, gone=gone)
+
+    def _fill(self, known: dict[str, str], reading: Reading, means: Vectors) -> None:
+        """Bring the draft to what was read."""
+        embedder = ArticleEmbedder(self._model, means, max_tokens=self._settings.chunk_max_tokens)
+        with Draft(self._draft) as draft:
+            draft.delete(known.keys() - reading.sources.keys())
+            draft.move([ArticleRef(*ref) for ref in reading.sources.items() if known.get(ref[0], ref[1]) != ref[1]])
+            draft.commit()
+            waiting, n_done = new_articles(self._root / NEW), 0
+            while batch := list(islice(waiting, ARTICLES_AT_ONCE)):
+                for article, chunks in zip(batch, embedder.embed(batch), strict=True):
+                    draft.add(article, chunks)
+                draft.commit()
+                n_done += len(batch)
+                self._tell("embed", n_done, reading.n_new)
+
+    def _publish(self, base: Path | None, reading: Reading, means: Vectors) -> RebuildReport:
+        stamp = stamp_of(self._draft)
+        goes_on = base if stamp is not None and not stamp.is_compacted else None
+        n_chunks = derive(self._draft, base=goes_on, means=means, dim=self._model.dim, tell=self._tell)
+        report = self._report("", _serving_sources(self._settings.data_dir), reading, n_chunks=n_chunks, published=True)
+        write_manifest(self._draft, self._manifest(report))
+        (self._draft / STAMP).unlink()
+        return replace(report, generation=publish(self._settings.data_dir, self._draft))
+
+    def _manifest(self, report: RebuildReport) -> Manifest:
+        return new_manifest(
+            embedding_model=self._model.name,
+            embedding_checksum=self._model.checksum,
+            dim=self._model.dim,
+            chunk_max_tokens=self._settings.chunk_max_tokens,
+            n_articles=report.n_articles,
+            n_chunks=report.n_chunks,
+            paths=[str(path.absolute()) for path in self._paths],
+            report=asdict(report),
+        )
+
+    def _report(
+        self, generation: str, before: dict[str, str], reading: Reading, *, n_chunks: int, published: bool
+    ) -> RebuildReport:
+        after, seconds = reading.sources, time.monotonic() - self._started
+        new = {article_id: source for article_id, source in after.items() if article_id not in before}
+        gone = {article_id: source for article_id, source in before.items() if article_id not in after}
+        places = {*new.values()} & {*gone.values()}
+        n_changed = sum(source in places for source in new.values())
+        n_moved = sum(before.get(article_id, source) != source for article_id, source in after.items())
+        return RebuildReport(
+            generation=generation,
+            published=published,
+            n_articles=len(after),
+            n_chunks=n_chunks,
+            n_added=len(new) - n_changed,
+            n_changed=n_changed,
+            n_unchanged=len(after) - len(new) - n_moved,
+            n_moved=n_moved,
+            n_deleted=sum(source not in places for source in gone.values()),
+            n_duplicates=reading.n_duplicates,
+            n_embedded=reading.n_new,
+            failed=tuple(reading.skipped),
+            seconds=round(seconds, 2),
+            articles_per_second=round(reading.n_new / max(seconds, 1e-3), 1),
+        )
 
 
-def _report(
-    generation: str | None,
-    reading: _Reading,
-    *,
-    n_chunks: int,
-    started: float,
-    known: frozenset[str] | None = None,
-) -> RebuildReport:
-    """The report of a build; of an unchanged corpus where `generation` is given."""
-    read = frozenset(ref.article_id for ref in reading.refs)
-    before = read if known is None else known
-    return RebuildReport(
-        generation=generation or "",
-        published=generation is None,
-        n_articles=len(reading.refs),
-        n_chunks=n_chunks,
-        n_added=len(read - before),
-        n_deleted=len(before - read),
-        n_duplicates=reading.n_duplicates,
-        skipped=reading.skipped,
-        seconds=round(time.monotonic() - started, 2),
-    )
+def _is_same(base: Path, known: dict[str, str], reading: Reading) -> bool:
+    if known != reading.sources:
+        return False
+    try:
+        Generation.open(base).close()
+    except IndexStateError:
+        return False
+    return True
 
 
-def _manifest(settings: IndexSettings, model: EmbeddingModel, reading: _Reading, report: RebuildReport) -> Manifest:
-    return new_manifest(
-        embedding_model=model.name,
-        embedding_checksum=model.checksum,
-        dim=model.dim,
-        chunk_max_tokens=settings.chunk_max_tokens,
-        corpus_fingerprint=reading.fingerprint,
-        n_articles=report.n_articles,
-        n_chunks=report.n_chunks,
-        report=asdict(report),
-    )
+def _sources(folder: Path | None) -> dict[str, str]:
+    """Where each article of a generation or draft is from, by its id."""
+    if folder is None:
+        return {}
+    with closing(ArticleStore(folder)) as articles:
+        return {ref.article_id: ref.source for ref in articles.refs()}
+
+
+def _serving_sources(data_dir: Path) -> dict[str, str]:
+    """The same of what serves now, as far as it can be read."""
+    name = current_generation(data_dir)
+    try:
+        return _sources(index_root(data_dir) / name) if name else {}
+    except IndexStateError:
+        return {}

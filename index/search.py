@@ -21,9 +21,10 @@ from index.fusion import Floats, evidence, scores
 from index.lexical import Scores
 from index.records import Article, Chunk, Filters, Hit, Legs
 from index.repeats import NEARLY, Shingles, is_repeat, shingles
+from index.rows import Mask
 from index.serving import Generation, Index
 from index.text import question_language
-from index.vectors import Mask, Rows
+from index.vectors import Rows
 
 MIN_CANDIDATES = 50  # of each leg; so many of them all are judged by their words too
 MORE = 4  # times as many, where repeats leave too few
@@ -79,7 +80,7 @@ class HybridSearch:
 
 
 def _n_passing(generation: Generation, mask: Mask | None) -> int:
-    return len(generation.vectors) if mask is None else int(np.count_nonzero(mask))
+    return generation.manifest.n_chunks if mask is None else int(np.count_nonzero(mask))
 
 
 def _candidates(generation: Generation, vector: Vectors, shares: Scores, n: int, mask: Mask | None) -> Rows:

@@ -1,43 +1,49 @@
 """The index as readers see it: always the serving generation, one and the same from beginning to end of a request."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from index.articles import ArticleStore
+from index.deriving import Plain
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
 from index.filtering import ArticleColumns
 from index.generations import (
-    ARTICLES_FILE,
     CHUNKS_DIR,
-    LATE_DIR,
     LEXICAL_DIR,
-    VECTORS_DIR,
     WORDS_DIR,
     Manifest,
     current_generation,
+    hold,
     index_root,
+    let_go,
     read_manifest,
+    remove_unused,
     require_generation,
 )
 from index.late_interaction import LateIndex
 from index.lexical import LexicalIndex
 from index.records import Article, Filters
+from index.rows import Mask
 from index.sentences import Span
 from index.settings import IndexSettings
 from index.store import ChunkStore
-from index.vectors import Mask, VectorIndex
+from index.vectors import VectorIndex
 from index.words import WordIndex
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_pinned: "ContextVar[tuple[Index, Generation] | None]" = ContextVar("pinned", default=None)
 
 
 class JudgedSentences(NamedTuple):
@@ -50,49 +56,66 @@ class JudgedSentences(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """An open generation. `n_users` counts the requests that read it and is kept by `Index`."""
+    """An open generation.
+
+    Attributes:
+        alive: which chunks are of articles that are there, (n_chunks,); the others are of deleted ones.
+        held: what `hold` gave.
+        n_users: how many requests read it; is kept by `Index`.
+    """
 
     name: str
     manifest: Manifest
     articles: ArticleStore
     columns: ArticleColumns
+    alive: Mask
     chunks: ChunkStore
     lexical: LexicalIndex
     vectors: VectorIndex
     words: WordIndex
     late: LateIndex
+    held: int
     n_users: int = field(default=0)
 
     @classmethod
     def open(cls, path: Path) -> "Generation":
-        """Open a generation's directory for reading.
+        """Open a generation's directory for reading; it is not removed while it is open.
 
         Raises:
             IndexDamagedError: its files are missing, unreadable, or do not hold what the manifest says.
         """
-        manifest = read_manifest(path)
-        articles = ArticleStore(path / ARTICLES_FILE)
-        try:
-            lexical, words = LexicalIndex(path / LEXICAL_DIR), WordIndex(path / WORDS_DIR)
-            vectors = VectorIndex(path / VECTORS_DIR, dim=manifest.dim)
-            late = LateIndex(path / LATE_DIR, width=words.width)
-            chunks = ChunkStore(path / CHUNKS_DIR)
-        except IndexDamagedError:
-            articles.close()
-            raise
-        generation = cls(path.name, manifest, articles, articles.columns(), chunks, lexical, vectors, words, late)
-        found = (articles.n_articles, chunks.count(), len(lexical), len(vectors), len(late))
-        promised = (manifest.n_articles, *[manifest.n_chunks] * 4)
-        if found != promised:
-            generation.close()
-            raise IndexDamagedError(
-                f"{str(path)!r} holds {found} articles, chunks, keyword rows, vectors and rows of words, its manifest "
-                f"says {promised}; run: otvet index"
-            )
-        return generation
+        with ExitStack() as stack:
+            held = hold(path)
+            stack.callback(let_go, held)
+            manifest = read_manifest(path)
+            words = WordIndex(path / WORDS_DIR)
+            plain = stack.enter_context(closing(Plain(path, dim=manifest.dim, width=words.width)))
+            lexical = LexicalIndex(path / LEXICAL_DIR, alive=plain.alive)
+            chunks = stack.enter_context(closing(ChunkStore(path / CHUNKS_DIR)))
+            found = (plain.articles.n_articles, int(np.count_nonzero(plain.alive)), chunks.count())
+            promised = (manifest.n_articles, manifest.n_chunks, manifest.n_chunks)
+            if found != promised:
+                raise IndexDamagedError(
+                    f"{str(path)!r} holds {found} articles, chunks and chunks in Chroma, its manifest says {promised}; "
+                    "run: otvet index"
+                )
+            stack.pop_all()
+        return cls(
+            name=path.name,
+            manifest=manifest,
+            articles=plain.articles,
+            columns=plain.columns,
+            alive=plain.alive,
+            chunks=chunks,
+            lexical=lexical,
+            vectors=plain.vectors,
+            words=words,
+            late=plain.late,
+            held=held,
+        )
 
     def mask(self, filters: Filters) -> Mask:
-        """Whether the article of each chunk passes the filters, (n_chunks,)."""
+        """Whether the article of each chunk is there and passes the filters, (n_chunks,)."""
         return self.columns.mask(filters)[self.vectors.articles]
 
     def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
@@ -121,6 +144,7 @@ class Generation:
         """Release the files."""
         self.chunks.close()
         self.articles.close()
+        let_go(self.held)
 
 
 class Index:
@@ -139,15 +163,23 @@ class Index:
     def __init__(self, settings: IndexSettings, model: EmbeddingModel) -> None:
         self._settings = settings
         self._model = model
-        self._lock = Lock()
+        self._lock = Lock()  # of the fields; held for moments
+        self._following = Lock()  # of the opening of a generation
         self._refused: str | None = None
-        self._current = self._open(require_generation(settings.data_dir))
+        self._current = self._open_current()
 
     @contextmanager
     def lease(self) -> Iterator[Generation]:
-        """The serving generation; it stays open and the same until the `with` ends, whatever is published meanwhile."""
+        """The serving generation; it stays open and the same until the `with` ends, whatever is published meanwhile.
+
+        Within `pinned` it is the one that is pinned.
+        """
+        pinned = _pinned.get()
+        if pinned is not None and pinned[0] is self:
+            yield pinned[1]
+            return
+        self.follow()
         with self._lock:
-            self._follow()
             generation = self._current
             generation.n_users += 1
         try:
@@ -155,8 +187,53 @@ class Index:
         finally:
             with self._lock:
                 generation.n_users -= 1
-                if generation is not self._current and generation.n_users == 0:
-                    generation.close()
+                is_last = generation is not self._current and generation.n_users == 0
+            if is_last:
+                self._retire(generation)
+
+    def pinned(self, steps: Iterator[T]) -> Iterator[T]:
+        """The same steps, all of whose leases are of one generation, in whichever threads they are asked for.
+
+        So a request sees one generation from beginning to end.
+        """
+        with self.lease() as generation:
+            context = copy_context()
+            context.run(_pinned.set, (self, generation))
+            try:
+                while True:
+                    try:
+                        step = context.run(next, steps)
+                    except StopIteration:
+                        return
+                    yield step
+            finally:
+                if isinstance(steps, Generator):
+                    context.run(steps.close)
+
+    def follow(self) -> None:
+        """Open what was published since; where that cannot be opened, say so once and go on with what there is.
+
+        While one thread opens it, the others go on with the generation that there is.
+        """
+        if not self._following.acquire(blocking=False):
+            return
+        try:
+            name = current_generation(self._settings.data_dir)
+            if name is None or name in (self._current.name, self._refused):
+                return
+            try:
+                generation = self._open_current()
+            except IndexStateError as exc:
+                self._refused = name
+                log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
+                return
+            with self._lock:
+                previous, self._current = self._current, generation
+                is_unused = previous.n_users == 0
+            if is_unused:
+                self._retire(previous)
+        finally:
+            self._following.release()
 
     def article(self, article_id: str) -> Article | None:
         """The article of that id in the serving generation, or None."""
@@ -177,25 +254,21 @@ class Index:
         """Release the files. No lease may be open."""
         self._current.close()
 
-    def _follow(self) -> None:
-        """Open what was published since; where that cannot be opened, say so once and go on with what there is."""
-        name = current_generation(self._settings.data_dir)
-        if name is None or name in (self._current.name, self._refused):
-            return
-        try:
-            generation = self._open(name)
-        except IndexStateError as exc:
-            self._refused = name
-            log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
-            return
-        previous, self._current = self._current, generation
-        if previous.n_users == 0:
-            previous.close()
+    def _retire(self, generation: Generation) -> None:
+        generation.close()
+        remove_unused(self._settings.data_dir)
 
-    def _open(self, name: str) -> Generation:
-        path = index_root(self._settings.data_dir) / name
-        check_manifest(read_manifest(path), settings=self._settings, model=self._model)
-        return Generation.open(path)
+    def _open_current(self) -> Generation:
+        """The serving generation; a newer one where it is replaced and removed while it is being opened."""
+        while True:
+            name = require_generation(self._settings.data_dir)
+            path = index_root(self._settings.data_dir) / name
+            try:
+                check_manifest(read_manifest(path), settings=self._settings, model=self._model)
+                return Generation.open(path)
+            except IndexDamagedError:
+                if require_generation(self._settings.data_dir) == name:
+                    raise
 
 
 def check_manifest(manifest: Manifest, *, settings: IndexSettings, model: EmbeddingModel) -> None:

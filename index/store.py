@@ -1,10 +1,24 @@
 """The vectors of chunks in Chroma: the only file that knows chromadb.
 
+    chroma/0000/ 0001/ …    a Chroma directory for every SHARD rows
+
 Decision: Chroma is given vectors and row numbers, nothing else. Texts are slices of the stored articles, so a quote
 cannot differ from its article; filters are an exact scan (index/vectors.py), because Chroma's own cost 70 to 260 ms at
-100,000 chunks.
+100,000 chunks. All that Chroma holds can be built again from the vectors' file, without embedding.
+
+Decision: shards. A graph is held in memory as a whole while it is built, 1.7 kB a chunk, so one for all would let a
+build's memory grow with the corpus.
+
+Decision: Chroma's own threshold of 1,000 changes between two writings of the graph stays. Below it a reader that opens
+a directory writes to chroma.sqlite3 alone; so a directory that is being read can be copied, the graph as files and
+chroma.sqlite3 by SQLite's own backup. A graph that was never written out is written by every reader, so shards of
+fewer than SMALL rows are built anew instead, in less than half a second.
 """
 
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +34,10 @@ if TYPE_CHECKING:
     from chromadb.api.client import Client
 
 COLLECTION = "chunks"
+DATABASE = "chroma.sqlite3"
 BATCH = 5000  # Chroma takes 5461 at most
+SHARD = 131_072  # rows
+SMALL = 2000  # rows
 # Recall@10 of 100,000 made passages against an exact scan, and milliseconds: 100 (Chroma's own) 0.953 in 1.4, 200 0.983
 # in 1.7, 400 0.995 in 2.4, 800 0.997 in 3.4 (2026-11-25).
 EF_SEARCH = 400
@@ -30,22 +47,113 @@ _opening = Lock()
 
 
 class ChunkStore:
-    """One Chroma directory. One process at a time may add; many threads may query.
-
-    Args:
-        path: the directory of the Chroma files; made when `create` is true.
-        create: start an empty store, else open one that is there.
+    """The chunks of one generation in Chroma, for reading. Many threads may query.
 
     Raises:
         IndexDamagedError: the directory holds no readable store.
     """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shards: list[_Shard] = []
+        try:
+            for folder in sorted(path.iterdir()):
+                self._shards.append(_Shard(folder))
+        except OSError as exc:
+            raise IndexDamagedError(f"there is no chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
+        except IndexDamagedError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the files; the store cannot be used afterwards."""
+        for shard in self._shards:
+            shard.close()
+
+    def count(self) -> int:
+        """How many chunks are stored."""
+        return sum(shard.count() for shard in self._shards)
+
+    def rows(self) -> Rows:
+        """The rows of all chunks, in order."""
+        return np.sort(np.concatenate([np.empty(0, np.int64), *(shard.rows() for shard in self._shards)]))
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """What Chroma holds as the vectors of some rows of one shard, (len(rows), dim), as they were given."""
+        return self._shards[int(rows[0]) // SHARD].vectors(rows)
+
+    def nearest(self, vector: Vectors, *, k: int) -> Rows:
+        """Rows of the `k` chunks nearest to a vector, (dim,), by an approximate search; fewer where there are fewer."""
+        found = [shard.nearest(vector, k=k) for shard in self._shards]
+        if len(found) == 1:
+            return found[0][0]
+        distances = np.concatenate([np.empty(0), *(distances for _, distances in found)])
+        return np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in found)])[np.argsort(distances)[:k]]
+
+
+def write_store(
+    target: Path, rows: Rows, vectors_of: Callable[[Rows], Vectors], *, base: Path | None, tell: Callable[[int], None]
+) -> None:
+    """Write a store that holds exactly some rows.
+
+    Args:
+        target: a new directory.
+        rows: in order.
+        vectors_of: gives the vectors of rows, (n, dim).
+        base: a store of rows with the same vectors; what it lacks is added, what it has too much is deleted. A shard of
+            it that cannot be read is built anew.
+        tell: told how many rows are done.
+    """
+    target.mkdir()
+    for number in range(int(rows[-1]) // SHARD + 1 if len(rows) else 0):
+        own = rows[np.searchsorted(rows, number * SHARD) : np.searchsorted(rows, (number + 1) * SHARD)]
+        shard = f"{number:04d}"
+        if not len(own):
+            continue
+        if base is None or len(own) < SMALL or not _changed(base / shard, target / shard, own, vectors_of):
+            shutil.rmtree(target / shard, ignore_errors=True)
+            with closing(_Shard(target / shard, create=True)) as new:
+                for batch in _batches(own):
+                    new.add(batch, vectors_of(batch))
+                    tell(int(np.searchsorted(rows, batch[-1], side="right")))
+        tell(int(np.searchsorted(rows, own[-1], side="right")))
+
+
+def _changed(base: Path, target: Path, rows: Rows, vectors_of: Callable[[Rows], Vectors]) -> bool:
+    """Make a copy of a shard hold exactly these rows; False where it cannot be read."""
+    try:
+        _copy(base, target)
+        with closing(_Shard(target)) as shard:
+            there = shard.rows()
+            shard.delete(np.setdiff1d(there, rows, assume_unique=True))
+            for batch in _batches(np.setdiff1d(rows, there, assume_unique=True)):
+                shard.add(batch, vectors_of(batch))
+            return bool(shard.count() == len(rows) and len(shard.nearest(vectors_of(rows[:1])[0], k=1)[0]))
+    except (OSError, sqlite3.Error, IndexDamagedError):
+        return False
+
+
+def _copy(base: Path, target: Path) -> None:
+    """Copy a Chroma directory that others may read meanwhile."""
+    shutil.copytree(base, target, ignore=shutil.ignore_patterns(f"{DATABASE}*"))
+    address = f"{(base / DATABASE).resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as source, closing(sqlite3.connect(target / DATABASE)) as copy:
+        source.backup(copy)
+
+
+def _batches(rows: Rows) -> Iterator[Rows]:
+    return (rows[at : at + BATCH] for at in range(0, len(rows), BATCH))
+
+
+class _Shard:
+    """One Chroma directory. One process at a time may change it."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         from chromadb import PersistentClient
         from chromadb.config import Settings
         from chromadb.errors import ChromaError
 
-        if not create and not (path / "chroma.sqlite3").is_file():
+        if not create and not (path / DATABASE).is_file():
             raise IndexDamagedError(f"there is no chunk store in {str(path)!r}; run: otvet index")
         self._path = path
         try:
@@ -64,18 +172,17 @@ class ChunkStore:
         return self._client.create_collection(COLLECTION, embedding_function=None, configuration=graph)
 
     def close(self) -> None:
-        """Release the files; the store cannot be used afterwards."""
         with _opening:
             self._client.close()
 
-    def add(self, vectors: Vectors, *, first_row: int) -> None:
-        """Store the vectors of the chunks from `first_row` on, (n, dim)."""
-        for at in range(0, len(vectors), BATCH):
-            batch = vectors[at : at + BATCH]
-            self._chunks.add(ids=[str(first_row + at + n) for n in range(len(batch))], embeddings=batch)
+    def add(self, rows: Rows, vectors: Vectors) -> None:
+        self._chunks.add(ids=list(map(str, rows.tolist())), embeddings=vectors)
+
+    def delete(self, rows: Rows) -> None:
+        for batch in _batches(rows):
+            self._chunks.delete(ids=list(map(str, batch.tolist())))
 
     def count(self) -> int:
-        """How many chunks are stored."""
         from chromadb.errors import ChromaError
 
         try:
@@ -83,15 +190,34 @@ class ChunkStore:
         except ChromaError as exc:
             raise self._unreadable(exc) from exc
 
-    def nearest(self, vector: Vectors, *, k: int) -> Rows:
-        """Rows of the `k` chunks nearest to a vector, (dim,), by an approximate search; fewer where there are fewer."""
+    def rows(self) -> Rows:
         from chromadb.errors import ChromaError
 
         try:
-            found = self._chunks.query(query_embeddings=vector[None, :], n_results=k, include=[])
+            return np.sort(np.array(self._chunks.get(include=[])["ids"], dtype=np.int64))
         except ChromaError as exc:
             raise self._unreadable(exc) from exc
-        return np.array(found["ids"][0], dtype=np.int64)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        from chromadb.errors import ChromaError
+
+        ids = list(map(str, rows.tolist()))
+        try:
+            found = self._chunks.get(ids=ids, include=["embeddings"])
+        except ChromaError as exc:
+            raise self._unreadable(exc) from exc
+        by_id = dict(zip(found["ids"], cast("Any", found["embeddings"]), strict=True))
+        return np.array([by_id[one] for one in ids], np.float32)
+
+    def nearest(self, vector: Vectors, *, k: int) -> "tuple[Rows, Any]":
+        from chromadb.errors import ChromaError
+
+        try:
+            found = self._chunks.query(query_embeddings=vector[None, :], n_results=k, include=["distances"])
+        except ChromaError as exc:
+            raise self._unreadable(exc) from exc
+        distances = cast("Any", found["distances"])
+        return np.array(found["ids"][0], dtype=np.int64), np.array(distances[0])
 
     def _unreadable(self, exc: Exception) -> IndexDamagedError:
         return IndexDamagedError(f"cannot query the chunk store in {str(self._path)!r} ({exc}); run: otvet index")

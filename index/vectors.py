@@ -1,9 +1,12 @@
 """Vectors of chunks and of their sentences in plain files, beside Chroma, which finds the nearest of them quickly.
 
-    chunks.npy            (n_chunks,) article (its position among the articles), start, end, first_sentence
+    chunks.rows           (n_chunks,) article (its position in index/articles.py), start, end, first_sentence
     chunk_vectors.f32     (n_chunks, dim) float32
-    sentences.npy         (n_sentences, 2) int32: start, end in the article
+    sentences.i32         (n_sentences, 2) int32: start, end in the article
     sentence_vectors.f16  (n_sentences, dim) float16
+
+Rows are in the order in which they were added, so those of an article lie together and articles are in order of their
+positions. The rows of an article that was deleted stay until a build leaves them out (index/compaction.py).
 
 Decision: kept twice, here and in Chroma. Chroma's filters cost 70 to 260 ms at 100,000 chunks and an exact scan of
 these files 25 ms (15 without giving its 150 MB of memory back); a chunk that only the keyword leg found needs its
@@ -12,27 +15,26 @@ cosines by less than 0.001.
 """
 
 import mmap
-import os
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
+from index.rows import Mask, RowFile, RowWriter, Sizes, keep_rows, mapped
 from index.sentences import Span
 
-CHUNKS, CHUNK_VECTORS = "chunks.npy", "chunk_vectors.f32"
-SENTENCES, SENTENCE_VECTORS = "sentences.npy", "sentence_vectors.f16"
+CHUNKS, CHUNK_VECTORS = "chunks.rows", "chunk_vectors.f32"
+SENTENCES, SENTENCE_VECTORS = "sentences.i32", "sentence_vectors.f16"
 CHUNK = np.dtype([("article", np.int32), ("start", np.int32), ("end", np.int32), ("first_sentence", np.int64)])
+FILES = (CHUNKS, CHUNK_VECTORS, SENTENCES, SENTENCE_VECTORS)
 SCANNED_AT_ONCE = 16_384  # rows; a power of two, so that each lot begins a page of memory
 FEW = 50  # a scan of less than one in so many rows reads them one by one, else all are read in order
 
 Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class ChunkPlace(NamedTuple):
@@ -44,56 +46,96 @@ class ChunkPlace(NamedTuple):
 
 
 class VectorWriter:
-    """Writes the vectors of a generation, chunk after chunk. A context manager; leaving it completes the files."""
+    """Adds chunks with their vectors behind the first `n_chunks` and `n_sentences` of a folder. To be closed.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self._chunks: list[tuple[int, int, int, int]] = []
-        self._sentences: list[tuple[int, int]] = []
-        self._chunk_vectors: BinaryIO = (folder / CHUNK_VECTORS).open("wb")
-        self._sentence_vectors: BinaryIO = (folder / SENTENCE_VECTORS).open("wb")
+    Raises:
+        IndexDamagedError: the folder holds fewer.
+    """
 
-    def __enter__(self) -> "VectorWriter":
-        return self
+    def __init__(self, folder: Path, *, dim: int, n_chunks: int = 0, n_sentences: int = 0) -> None:
+        folder.mkdir(exist_ok=True)
+        self._chunks = RowWriter(folder / CHUNKS, CHUNK.itemsize, n_rows=n_chunks)
+        self._chunk_vectors = RowWriter(folder / CHUNK_VECTORS, 4 * dim, n_rows=n_chunks)
+        self._sentences = RowWriter(folder / SENTENCES, 8, n_rows=n_sentences)
+        self._sentence_vectors = RowWriter(folder / SENTENCE_VECTORS, 2 * dim, n_rows=n_sentences)
+        self._files = (self._chunks, self._chunk_vectors, self._sentences, self._sentence_vectors)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._chunk_vectors.close()
-        self._sentence_vectors.close()
-        np.save(self._folder / CHUNKS, np.array(self._chunks, CHUNK))
-        np.save(self._folder / SENTENCES, np.array(self._sentences, np.int32).reshape(-1, 2))
+    @property
+    def n_chunks(self) -> int:
+        """How many there are."""
+        return self._chunks.n_rows
+
+    @property
+    def n_sentences(self) -> int:
+        """How many there are."""
+        return self._sentences.n_rows
 
     def add(self, place: ChunkPlace, vector: Vectors, sentences: Sequence[Span], vectors: Vectors) -> None:
         """Add a chunk with its vector, (dim,), and its sentences with theirs, (len(sentences), dim)."""
-        self._chunks.append((*place, len(self._sentences)))
-        self._sentences.extend(sentences)
-        self._chunk_vectors.write(np.ascontiguousarray(vector, np.float32).tobytes())
-        self._sentence_vectors.write(np.ascontiguousarray(vectors, np.float16).tobytes())
+        self._chunks.append(np.array([(*place, self.n_sentences)], CHUNK))
+        self._chunk_vectors.append(np.asarray(vector, np.float32))
+        self._sentences.append(np.array(sentences, np.int32).reshape(-1, 2))
+        self._sentence_vectors.append(np.asarray(vectors, np.float16))
+
+    def sync(self) -> None:
+        """Force what was added to the disk."""
+        for file in self._files:
+            file.sync()
+
+    def close(self) -> None:
+        """Complete the files."""
+        for file in self._files:
+            file.close()
+
+
+def keep_vectors(source: Path, target: Path, kept: Mask, *, dim: int, n_sentences: int, positions: Rows) -> Sizes:
+    """Copy those chunks, (n_chunks,), into a new folder, with their sentences, and tell how many there are.
+
+    Args:
+        source: a folder of chunks.
+        target: is made.
+        kept: which chunks.
+        dim: of the vectors.
+        n_sentences: of all chunks.
+        positions: the new position of each article by its old one.
+    """
+    target.mkdir()
+    chunks = np.array(mapped(source / CHUNKS, CHUNK, (len(kept),)))
+    n_each = np.diff(np.append(chunks["first_sentence"], n_sentences))
+    of_kept = np.repeat(kept, n_each)
+    chunks, n_each = chunks[kept], n_each[kept]
+    chunks["article"] = positions[chunks["article"]]
+    chunks["first_sentence"] = np.cumsum(n_each) - n_each
+    chunks.tofile(target / CHUNKS)
+    keep_rows(source / CHUNK_VECTORS, target / CHUNK_VECTORS, 4 * dim, kept)
+    keep_rows(source / SENTENCES, target / SENTENCES, 8, of_kept)
+    keep_rows(source / SENTENCE_VECTORS, target / SENTENCE_VECTORS, 2 * dim, of_kept)
+    return Sizes(n_chunks=len(chunks), n_sentences=int(n_each.sum()))
 
 
 class VectorIndex:
     """The vectors of one generation, for reading; those of chunks are mapped into memory.
 
     Attributes:
-        articles: position of each chunk's article, (n_chunks,).
+        articles: position of each chunk's article, (n_chunks,), in order; deleted ones included.
 
     Raises:
-        IndexDamagedError: the folder does not hold what a `VectorWriter` writes.
+        IndexDamagedError: the folder does not hold so many chunks and sentences, or they contradict each other.
     """
 
-    def __init__(self, folder: Path, *, dim: int) -> None:
+    def __init__(self, folder: Path, *, dim: int, n_chunks: int, n_sentences: int) -> None:
         try:
-            self._chunks = np.load(folder / CHUNKS)
-            self._sentences = np.load(folder / SENTENCES, mmap_mode="r")
-            if self._chunks.dtype != CHUNK or self._sentences.shape[1:] != (2,):
-                raise ValueError(f"{CHUNKS} or {SENTENCES} has other columns")
-            self._all_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
-            self._chunk_vectors = RowFile(folder / CHUNK_VECTORS, np.float32, (len(self._chunks), dim))
-            self._sentence_vectors = RowFile(folder / SENTENCE_VECTORS, np.float16, (len(self._sentences), dim))
-        except (OSError, ValueError, EOFError) as exc:
+            self._chunks = np.array(mapped(folder / CHUNKS, CHUNK, (n_chunks,)))
+            self._sentences = mapped(folder / SENTENCES, np.int32, (n_sentences, 2))
+            self._all_vectors = mapped(folder / CHUNK_VECTORS, np.float32, (n_chunks, dim))
+            self._chunk_vectors = RowFile(folder / CHUNK_VECTORS, np.float32, (n_chunks, dim))
+            self._sentence_vectors = RowFile(folder / SENTENCE_VECTORS, np.float16, (n_sentences, dim))
+            self._ends = np.append(self._chunks["first_sentence"][1:], n_sentences)
+            if np.any(self._chunks["first_sentence"] > self._ends) or np.any(np.diff(self._chunks["article"]) < 0):
+                raise ValueError(f"{CHUNKS} is out of order")
+        except (OSError, ValueError) as exc:
             raise IndexDamagedError(f"cannot read the vectors in {str(folder)!r} ({exc}); run: otvet index") from exc
         self.articles: npt.NDArray[np.int32] = self._chunks["article"]
-        self._ends = np.append(self._chunks["first_sentence"][1:], len(self._sentences))
 
     def __len__(self) -> int:
         return len(self._chunks)
@@ -159,42 +201,3 @@ def _products(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float32]:
     """Dot products, (n,). BLAS adds in another order in a matrix's last rows, so reprints would get other scores."""
     products: npt.NDArray[np.float32] = np.einsum("ij,j->i", vectors, vector)
     return products
-
-
-class RowFile:
-    """Rows of a plain file, read when they are asked for. Safe between threads.
-
-    A mapped file counts as memory of the process as far as it was ever touched; of this one nothing stays. It is closed
-    with the last reference to it.
-
-    Raises:
-        OSError: it cannot be opened.
-        ValueError: it is of another size.
-    """
-
-    def __init__(self, path: Path, dtype: type[np.number], shape: tuple[int, int]) -> None:
-        _check_size(path, dtype, shape)
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        self._dtype, self._width = np.dtype(dtype), shape[1]
-
-    def read(self, spans: Iterable[tuple[int, int]]) -> npt.NDArray[Any]:
-        """The rows from the first to before the last of each span, one span behind the other, (n, width)."""
-        n_bytes = self._dtype.itemsize * self._width
-        pieces = [os.pread(self._descriptor, n_bytes * (end - first), n_bytes * first) for first, end in spans]
-        return np.frombuffer(b"".join(pieces), self._dtype).reshape(-1, self._width)
-
-
-def mapped(path: Path, dtype: type[np.number], shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """The file as an array, of which only what is used takes memory.
-
-    Raises:
-        ValueError: the file is of another size.
-    """
-    _check_size(path, dtype, shape)
-    return np.memmap(path, dtype=dtype, mode="r", shape=shape) if shape[0] else np.empty(shape, dtype)
-
-
-def _check_size(path: Path, dtype: type[np.number], shape: tuple[int, int]) -> None:
-    if path.stat().st_size != np.dtype(dtype).itemsize * shape[0] * shape[1]:
-        raise ValueError(f"{path.name} does not hold {shape[0]} rows of {shape[1]}")

@@ -61,7 +61,7 @@ def index(
     Exit code 4: another build is running.
     """
     settings = load_settings()
-    if _build(paths or [settings.corpus], settings).skipped:
+    if _build(paths or [settings.corpus], settings).failed:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -244,10 +244,10 @@ def _print_report(report: "RebuildReport") -> None:
         out.print(f"Indexed {counts} in {report.seconds:.1f} s as {report.generation}: {changes}")
     else:
         out.print(f"Nothing changed: {counts}, {report.generation} goes on serving")
-    for skipped in report.skipped[:N_SKIPPED_SHOWN]:
+    for skipped in report.failed[:N_SKIPPED_SHOWN]:
         err.print(f"[yellow]skipped[/yellow] {escape(str(skipped))}", soft_wrap=True)
-    if len(report.skipped) > N_SKIPPED_SHOWN:
-        err.print(f"… and {len(report.skipped) - N_SKIPPED_SHOWN} more")
+    if len(report.failed) > N_SKIPPED_SHOWN:
+        err.print(f"… and {len(report.failed) - N_SKIPPED_SHOWN} more")
 
 
 def _print_json(response: Response) -> None:
