@@ -74,7 +74,11 @@ class ArticleWriter:
         except (sqlite3.Error, TypeError) as exc:
             self._connection.close()
             raise IndexDamagedError(f"cannot read the articles in {str(folder)!r} ({exc}); run: otvet index") from exc
-        self._texts = RowWriter(folder / TEXTS, 1, n_rows=self.sizes.n_text_bytes)
+        try:
+            self._texts = RowWriter(folder / TEXTS, 1, n_rows=self.sizes.n_text_bytes)
+        except IndexDamagedError:
+            self._connection.close()
+            raise
         self._n_positions = self.sizes.n_positions
 
     def add(self, article: Article) -> int | None:

@@ -164,14 +164,16 @@ def check_unlocked(data_dir: Path) -> None:
     Raises:
         IndexLockedError: it is. Says which one and since when.
     """
-    path = index_root(data_dir) / WRITER_LOCK
-    if not path.exists():
+    try:
+        descriptor = os.open(index_root(data_dir) / WRITER_LOCK, os.O_RDONLY)
+    except OSError:  # nobody has built yet
         return
     try:
-        with FileLock(path, timeout=0):
-            return
-    except Timeout as exc:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that those who look do not see each other
+    except BlockingIOError as exc:
         raise IndexLockedError(f"another build is running ({_holder(data_dir)}); wait for it or stop it") from exc
+    finally:
+        os.close(descriptor)
 
 
 def current_writer(data_dir: Path) -> Writer | None:
@@ -188,7 +190,7 @@ class _Teller:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = Writer(os.getpid(), _now())
+        self._writer = Writer(os.getpid(), now())
         self._told = 0.0
         self._write(self._writer)
 
@@ -223,10 +225,14 @@ def publish(data_dir: Path, building: Path) -> str:
     for path in building.rglob("*"):
         _sync(path)
     _sync(building)
-    name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
-    os.replace(building, root / name)
-    _sync(root)
-    write_durably(root / POINTER, name)
+    held = hold(building)  # else who looks for unused ones removes it before it serves
+    try:
+        name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
+        os.replace(building, root / name)
+        _sync(root)
+        write_durably(root / POINTER, name)
+    finally:
+        let_go(held)
     remove_unused(data_dir)
     return name
 
@@ -235,17 +241,16 @@ def hold(generation: Path) -> int:
     """Keep a generation from being removed until `let_go` is given what this returns.
 
     Raises:
-        IndexDamagedError: it is not there, or is being removed.
+        IndexDamagedError: it is not there, or was just removed.
     """
     try:
         descriptor = os.open(generation, os.O_RDONLY)
     except OSError as exc:
         raise IndexDamagedError(f"cannot open the generation {str(generation)!r} ({exc}); run: otvet index") from exc
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as exc:
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for who removes it, or finds that it serves and lets it be
+    if not generation.exists():
         os.close(descriptor)
-        raise IndexDamagedError(f"{str(generation)!r} is being removed ({exc}); run: otvet index") from exc
+        raise IndexDamagedError(f"{str(generation)!r} was removed; run: otvet index")
     return descriptor
 
 
@@ -258,12 +263,14 @@ def remove_unused(data_dir: Path) -> None:
     """Remove the generations that neither serve nor are read by anybody. What cannot be removed stays."""
     current = current_generation(data_dir)
     for name in generation_names(data_dir):
+        if name == current:
+            continue
         path = index_root(data_dir) / name
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if name != current and name != current_generation(data_dir):
+                if name != current_generation(data_dir):
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(descriptor)
@@ -277,14 +284,15 @@ def generation_names(data_dir: Path) -> list[str]:
 
 def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Manifest, which checks their names
     """A manifest of this format, made now."""
-    return Manifest(format_version=FORMAT_VERSION, created_at=_now(), **values)
+    return Manifest(format_version=FORMAT_VERSION, created_at=now(), **values)
 
 
 def _number(name: str) -> int:
     return int(name[2:])
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as manifests tell it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -27,7 +27,7 @@ from scipy.fft import dct, idct
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
-from index.rows import Mask, RowFile, RowWriter, keep_rows, mapped
+from index.rows import Mask, RowFile, keep_rows, mapped, row_writers
 from index.sentences import Span
 from index.vectors import Rows
 
@@ -48,10 +48,10 @@ class LateWriter:
 
     def __init__(self, folder: Path, *, width: int, n_chunks: int = 0, n_words: int = 0) -> None:
         folder.mkdir(exist_ok=True)
-        self._ends = RowWriter(folder / WORD_ENDS, 8, n_rows=n_chunks)
-        self._starts = RowWriter(folder / WORD_STARTS, 4, n_rows=n_words)
-        self._states = RowWriter(folder / STATES, n_bytes(width), n_rows=n_words)
-        self._files = (self._ends, self._starts, self._states)
+        self._files = row_writers(
+            folder, (WORD_ENDS, 8, n_chunks), (WORD_STARTS, 4, n_words), (STATES, n_bytes(width), n_words)
+        )
+        self._ends, self._starts, self._states = self._files
 
     @property
     def n_words(self) -> int:

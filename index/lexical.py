@@ -88,6 +88,7 @@ class LexicalWriter:
         lengths = _read_lengths(base)
         if len(lengths) != n_chunks:
             raise IndexDamagedError(f"{str(base)!r} holds {len(lengths)} chunks, not {n_chunks}; run: otvet index")
+        blocks = _read_blocks(base, n_chunks=n_chunks, n_terms=len(self._vocabulary))
         self._lengths = [lengths]
         for number in range(n_chunks // BLOCK):
             (self._folder / _name(number)).mkdir()
@@ -95,7 +96,7 @@ class LexicalWriter:
                 share(base / _name(number) / name, self._folder / _name(number) / name)
         self._n_blocks = n_chunks // BLOCK
         if n_chunks % BLOCK:
-            self._rows = _by_row(_read_block(base / _name(self._n_blocks)), n_chunks % BLOCK)
+            self._rows = _by_row(blocks[-1], n_chunks % BLOCK)
 
     def add(self, text: str) -> None:
         """Add a chunk behind those that are there."""
@@ -148,10 +149,7 @@ class LexicalIndex:
                 f"{str(folder)!r} holds {len(lengths)} chunks, the generation {len(alive)}; run: otvet index"
             )
         self._terms = {term: number for number, term in enumerate(vocabulary)}
-        self._blocks = [_read_block(folder / _name(number)) for number in range(-(-len(lengths) // BLOCK))]
-        for number, block in enumerate(self._blocks):
-            if len(block.starts) > len(vocabulary) + 1:
-                raise IndexDamagedError(f"{str(folder)!r} lacks terms of block {number}; run: otvet index")
+        self._blocks = _read_blocks(folder, n_chunks=len(lengths), n_terms=len(vocabulary))
         self.n_with_term = self._count()
         self._n_chunks = int(np.count_nonzero(alive))
         self._weights = np.log1p((self._n_chunks - self.n_with_term + 0.5) / (self.n_with_term + 0.5))
@@ -247,6 +245,15 @@ def _read_lengths(folder: Path) -> npt.NDArray[np.int32]:
         return np.fromfile(folder / LENGTHS, np.int32)
     except (OSError, ValueError) as exc:
         raise _unreadable(folder, exc) from exc
+
+
+def _read_blocks(folder: Path, *, n_chunks: int, n_terms: int) -> list[_Block]:
+    """All blocks. The last one was written when all terms were known, the others when no more were than that."""
+    blocks = [_read_block(folder / _name(number)) for number in range(-(-n_chunks // BLOCK))]
+    n_known = [len(block.starts) - 1 for block in blocks]
+    if n_terms != (n_known[-1] if blocks else 0) or sorted(n_known) != n_known:
+        raise IndexDamagedError(f"{str(folder)!r} lacks terms or has too many; run: otvet index")
+    return blocks
 
 
 def _read_block(folder: Path) -> _Block:

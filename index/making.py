@@ -77,7 +77,7 @@ def make_article(
         language=_language_code(language) or _detect_language(text),
         source=source,
     )
-    return replace(article, article_id=_article_id(article))
+    return replace(article, article_id=article_id_of(article))
 
 
 def article_from_fields(fields: Mapping[str, object], source: str) -> Article:
@@ -162,7 +162,8 @@ def show(value: object) -> str:
     return shown if len(shown) <= 100 else shown[:99] + "…"
 
 
-def _article_id(article: Article) -> str:
+def article_id_of(article: Article) -> str:
+    """The id that the content of an article gives it."""
     content = {
         "title": article.title,
         "text": article.text,

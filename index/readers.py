@@ -200,29 +200,31 @@ class _Found(NamedTuple):
 
 def _walk(root: Path, seen: set[str]) -> Iterator[_Found]:
     """All files under `root`, or `root` itself, depth first and by name. `seen` holds the directories read so far."""
-    waiting = [root]
+    waiting = [_Found(root, _shown(root.name or str(root)))]
     while waiting:
-        path = waiting.pop()
-        source = _source(path, root)
+        found = waiting.pop()
+        path, source, _ = found
         try:
             if not stat.S_ISDIR(path.stat().st_mode):
-                yield _Found(path, source)
+                yield found
                 continue
             real = os.path.realpath(path)
             if real in seen:
-                yield _Found(path, source, f"the directory {real!r} was read already; remove the link or the path")
+                problem = f"the directory {real!r} was read already; remove the link or the path"
+                yield found._replace(problem=problem)
                 continue
             seen.add(real)
             children = [child for child in path.iterdir() if not child.name.startswith(".")]
         except OSError as exc:
-            yield _Found(path, source, _os_reason(path, exc))
+            yield found._replace(problem=_os_reason(path, exc))
         else:
-            waiting += sorted(children, key=lambda child: child.name, reverse=True)
+            inside = "" if path == root else f"{source}/"
+            children.sort(key=lambda child: child.name, reverse=True)
+            waiting += [_Found(child, inside + _shown(child.name)) for child in children]
 
 
-def _source(path: Path, root: Path) -> str:
-    shown = path.relative_to(root).as_posix() if path != root else path.name or str(path)
-    return os.fsencode(shown).decode("utf-8", errors="replace")  # names on Linux need not be UTF-8
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", errors="replace")  # names on Linux need not be UTF-8
 
 
 def _read_file(file: CorpusFile) -> Iterator[Article | Skipped]:

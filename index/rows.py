@@ -9,6 +9,7 @@ import os
 import shutil
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,21 @@ class RowWriter:
     def close(self) -> None:
         """Write out what is left and close the file."""
         self._file.close()
+
+
+def row_writers(folder: Path, *files: tuple[str, int, int]) -> list[RowWriter]:
+    """A writer for each of some files: its name, the bytes of a row, and behind how many rows. All are opened or none.
+
+    Raises:
+        IndexDamagedError: a file holds fewer rows.
+    """
+    with ExitStack() as opened:
+        writers = [
+            opened.enter_context(closing(RowWriter(folder / name, row_bytes, n_rows=n_rows)))
+            for name, row_bytes, n_rows in files
+        ]
+        opened.pop_all()
+        return writers
 
 
 class RowFile:

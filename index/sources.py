@@ -15,17 +15,22 @@ from index.records import Skipped
 
 SCHEMA = "create table if not exists files (path text primary key, content text not null, items text not null)"
 
+READ_AT_ONCE = 2**20  # bytes; hashlib.file_digest is slower on small files
+
 Items = Sequence[ArticleRef | Skipped]
 
 
 def content_of(path: Path, *, fingerprint: str) -> str | None:
-    """The sha256 of a file and of what else decides what it holds; None where it cannot be read."""
+    """The sha256 of a file and of what else decides what it holds; None where it cannot be read, or is a pipe."""
+    if not path.is_file():
+        return None
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+        digest = hashlib.sha256(fingerprint.encode())
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(READ_AT_ONCE):
+                digest.update(block)
     except OSError:
         return None
-    digest.update(fingerprint.encode())
     return digest.hexdigest()
 
 
@@ -44,8 +49,11 @@ class SourceCache:
     def _open(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path)
         try:
+            connection.execute("pragma auto_vacuum = full")  # before there is a table; what is forgotten takes no room
             connection.execute(SCHEMA)
             connection.execute("select path, content, items from files limit 1").fetchone()
+            if connection.execute("pragma quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("it is damaged")
         except sqlite3.DatabaseError:
             connection.close()
             raise

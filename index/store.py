@@ -18,15 +18,16 @@ fewer than SMALL rows are built anew instead, in less than half a second.
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from index.embedding import Vectors
-from index.errors import IndexDamagedError
+from index.errors import IndexDamagedError, IndexWriteError
 from index.vectors import Rows
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ DATABASE = "chroma.sqlite3"
 BATCH = 5000  # Chroma takes 5461 at most
 SHARD = 131_072  # rows
 SMALL = 2000  # rows
+NO_DISTANCE = 1e-3  # cosine distances of a vector from itself are below it
 # Recall@10 of 100,000 made passages against an exact scan, and milliseconds: 100 (Chroma's own) 0.953 in 1.4, 200 0.983
 # in 1.7, 400 0.995 in 2.4, 800 0.997 in 3.4 (2026-11-25).
 EF_SEARCH = 400
@@ -55,11 +57,12 @@ class ChunkStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._shards: list[_Shard] = []
+        self._shards: dict[int, _Shard] = {}
         try:
             for folder in sorted(path.iterdir()):
-                self._shards.append(_Shard(folder))
-        except OSError as exc:
+                self._shards[int(folder.name)] = _Shard(folder)
+        except (OSError, ValueError) as exc:
+            self.close()
             raise IndexDamagedError(f"there is no chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
         except IndexDamagedError:
             self.close()
@@ -67,16 +70,16 @@ class ChunkStore:
 
     def close(self) -> None:
         """Release the files; the store cannot be used afterwards."""
-        for shard in self._shards:
+        for shard in self._shards.values():
             shard.close()
 
     def count(self) -> int:
         """How many chunks are stored."""
-        return sum(shard.count() for shard in self._shards)
+        return sum(shard.count() for shard in self._shards.values())
 
     def rows(self) -> Rows:
         """The rows of all chunks, in order."""
-        return np.sort(np.concatenate([np.empty(0, np.int64), *(shard.rows() for shard in self._shards)]))
+        return np.sort(np.concatenate([np.empty(0, np.int64), *(shard.rows() for shard in self._shards.values())]))
 
     def vectors(self, rows: Rows) -> Vectors:
         """What Chroma holds as the vectors of some rows of one shard, (len(rows), dim), as they were given."""
@@ -84,7 +87,7 @@ class ChunkStore:
 
     def nearest(self, vector: Vectors, *, k: int) -> Rows:
         """Rows of the `k` chunks nearest to a vector, (dim,), by an approximate search; fewer where there are fewer."""
-        found = [shard.nearest(vector, k=k) for shard in self._shards]
+        found = [shard.nearest(vector, k=k) for shard in self._shards.values()]
         if len(found) == 1:
             return found[0][0]
         distances = np.concatenate([np.empty(0), *(distances for _, distances in found)])
@@ -111,7 +114,6 @@ def write_store(
         if not len(own):
             continue
         if base is None or len(own) < SMALL or not _changed(base / shard, target / shard, own, vectors_of):
-            shutil.rmtree(target / shard, ignore_errors=True)
             with closing(_Shard(target / shard, create=True)) as new:
                 for batch in _batches(own):
                     new.add(batch, vectors_of(batch))
@@ -120,17 +122,26 @@ def write_store(
 
 
 def _changed(base: Path, target: Path, rows: Rows, vectors_of: Callable[[Rows], Vectors]) -> bool:
-    """Make a copy of a shard hold exactly these rows; False where it cannot be read."""
-    try:
-        _copy(base, target)
-        with closing(_Shard(target)) as shard:
-            there = shard.rows()
-            shard.delete(np.setdiff1d(there, rows, assume_unique=True))
-            for batch in _batches(np.setdiff1d(rows, there, assume_unique=True)):
-                shard.add(batch, vectors_of(batch))
-            return bool(shard.count() == len(rows) and len(shard.nearest(vectors_of(rows[:1])[0], k=1)[0]))
-    except (OSError, sqlite3.Error, IndexDamagedError):
-        return False
+    """Make a copy of a shard that holds exactly these rows; False where it cannot be gone on from.
+
+    It is made at a path of its own, as Chroma opens none again that it failed to open before.
+    """
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        copy = Path(scratch, target.name)
+        try:
+            _copy(base, copy)
+            with closing(_Shard(copy)) as shard:
+                there = shard.rows()
+                shard.delete(np.setdiff1d(there, rows, assume_unique=True))
+                for batch in _batches(np.setdiff1d(rows, there, assume_unique=True)):
+                    shard.add(batch, vectors_of(batch))
+                _, distances = shard.nearest(vectors_of(rows[:1])[0], k=1)  # of the first row, from itself
+                is_whole = shard.count() == len(rows) and len(distances) == 1 and distances[0] < NO_DISTANCE
+        except (OSError, sqlite3.Error, IndexDamagedError, IndexWriteError):
+            return False
+        if is_whole:
+            copy.rename(target)
+        return bool(is_whole)
 
 
 def _copy(base: Path, target: Path) -> None:
@@ -156,16 +167,21 @@ class _Shard:
         if not create and not (path / DATABASE).is_file():
             raise IndexDamagedError(f"there is no chunk store in {str(path)!r}; run: otvet index")
         self._path = path
-        try:
-            with _opening:
-                self._client = cast(
-                    "Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+        with ExitStack() as opened:
+            try:
+                with _opening:
+                    self._client = cast(
+                        "Client", PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+                    )
+                opened.callback(self.close)  # else Chroma takes what is made at this path later for the same
+                self._chunks = (
+                    self._create() if create else self._client.get_collection(COLLECTION, embedding_function=None)
                 )
-            self._chunks = (
-                self._create() if create else self._client.get_collection(COLLECTION, embedding_function=None)
-            )
-        except (ChromaError, ValueError, AttributeError) as exc:  # the last: a path that failed to open before
-            raise IndexDamagedError(f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index") from exc
+            except (ChromaError, ValueError, AttributeError) as exc:  # the last: a path that failed to open before
+                raise IndexDamagedError(
+                    f"cannot open the chunk store in {str(path)!r} ({exc}); run: otvet index"
+                ) from exc
+            opened.pop_all()
 
     def _create(self) -> "Collection":
         graph: Any = {"hnsw": {"space": "cosine", "ef_search": EF_SEARCH}}
@@ -176,11 +192,21 @@ class _Shard:
             self._client.close()
 
     def add(self, rows: Rows, vectors: Vectors) -> None:
-        self._chunks.add(ids=list(map(str, rows.tolist())), embeddings=vectors)
+        from chromadb.errors import ChromaError
+
+        try:
+            self._chunks.add(ids=list(map(str, rows.tolist())), embeddings=vectors)
+        except ChromaError as exc:
+            raise self._unwritable(exc) from exc
 
     def delete(self, rows: Rows) -> None:
-        for batch in _batches(rows):
-            self._chunks.delete(ids=list(map(str, batch.tolist())))
+        from chromadb.errors import ChromaError
+
+        try:
+            for batch in _batches(rows):
+                self._chunks.delete(ids=list(map(str, batch.tolist())))
+        except ChromaError as exc:
+            raise self._unwritable(exc) from exc
 
     def count(self) -> int:
         from chromadb.errors import ChromaError
@@ -218,6 +244,11 @@ class _Shard:
             raise self._unreadable(exc) from exc
         distances = cast("Any", found["distances"])
         return np.array(found["ids"][0], dtype=np.int64), np.array(distances[0])
+
+    def _unwritable(self, exc: Exception) -> IndexWriteError:
+        return IndexWriteError(
+            f"cannot write the chunk store in {str(self._path)!r} ({exc}); free disk space and run: otvet index"
+        )
 
     def _unreadable(self, exc: Exception) -> IndexDamagedError:
         return IndexDamagedError(f"cannot query the chunk store in {str(self._path)!r} ({exc}); run: otvet index")

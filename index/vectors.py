@@ -6,7 +6,7 @@
     sentence_vectors.f16  (n_sentences, dim) float16
 
 Rows are in the order in which they were added, so those of an article lie together and articles are in order of their
-positions. The rows of an article that was deleted stay until a build leaves them out (index/compaction.py).
+positions. The rows of an article that was deleted stay until a build leaves them out (index/drafts.py).
 
 Decision: kept twice, here and in Chroma. Chroma's filters cost 70 to 260 ms at 100,000 chunks and an exact scan of
 these files 25 ms (15 without giving its 150 MB of memory back); a chunk that only the keyword leg found needs its
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
-from index.rows import Mask, RowFile, RowWriter, Sizes, keep_rows, mapped
+from index.rows import Mask, RowFile, Sizes, keep_rows, mapped, row_writers
 from index.sentences import Span
 
 CHUNKS, CHUNK_VECTORS = "chunks.rows", "chunk_vectors.f32"
@@ -54,11 +54,14 @@ class VectorWriter:
 
     def __init__(self, folder: Path, *, dim: int, n_chunks: int = 0, n_sentences: int = 0) -> None:
         folder.mkdir(exist_ok=True)
-        self._chunks = RowWriter(folder / CHUNKS, CHUNK.itemsize, n_rows=n_chunks)
-        self._chunk_vectors = RowWriter(folder / CHUNK_VECTORS, 4 * dim, n_rows=n_chunks)
-        self._sentences = RowWriter(folder / SENTENCES, 8, n_rows=n_sentences)
-        self._sentence_vectors = RowWriter(folder / SENTENCE_VECTORS, 2 * dim, n_rows=n_sentences)
-        self._files = (self._chunks, self._chunk_vectors, self._sentences, self._sentence_vectors)
+        self._files = row_writers(
+            folder,
+            (CHUNKS, CHUNK.itemsize, n_chunks),
+            (CHUNK_VECTORS, 4 * dim, n_chunks),
+            (SENTENCES, 8, n_sentences),
+            (SENTENCE_VECTORS, 2 * dim, n_sentences),
+        )
+        self._chunks, self._chunk_vectors, self._sentences, self._sentence_vectors = self._files
 
     @property
     def n_chunks(self) -> int:

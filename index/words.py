@@ -143,6 +143,13 @@ class WordWriter:
             cast("mmap.mmap", sums.base).madvise(mmap.MADV_DONTNEED)  # else all that was touched counts as memory
         self._waiting, self._n_waiting = [], 0
 
+    def _mean_states(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        """Of some terms, (len(rows), width)."""
+        if not len(rows):
+            return np.empty((0, self._width), np.float32)
+        sums = self._sums()[rows].astype(np.float32)
+        return states_of(np.asarray(sums / self._counts[rows, None], np.float32))
+
     def _sums(self) -> npt.NDArray[np.int32]:
         """The file of sums, (n_terms, width), as long as there are terms."""
         os.truncate(self._folder / SUMS, 4 * self._width * len(self._rows))
@@ -155,11 +162,11 @@ class WordWriter:
         kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_WORDS])
         kept = kept[counts[kept] > 0]
         terms = np.array(list(self._rows), np.str_)[kept]
-        vectors = states_of(self._sums()[kept] / counts[kept, None]) if len(kept) else np.empty((0, self._width))
+        vectors = self._mean_states(kept)
         others = np.array([alphabet(term) != "cyrillic" for term in terms], np.bool_)
         for mask in (others, ~others):
             if mask.any():
-                vectors[mask] -= np.average(vectors[mask], axis=0, weights=counts[kept][mask])
+                vectors[mask] -= _weighted_mean(vectors[mask], counts[kept][mask])
         (self._folder / ALL_TERMS).write_text("\n".join(self._rows), "utf-8")
         np.save(self._folder / COUNTS, counts)
         np.save(self._folder / TERMS, terms)
@@ -214,6 +221,15 @@ class WordIndex:
         return {self._terms[row]: float(similarities[row]) for row in best}
 
 
+def kept_means(folder: Path) -> Vectors | None:
+    """The means that the words in a folder were written with; None where they cannot be read."""
+    try:
+        means: Vectors = np.load(folder / MEANS)
+    except (OSError, ValueError, EOFError):
+        return None
+    return means if means.ndim == 2 and len(means) == len(ALPHABETS) else None
+
+
 def mean_states(model: EmbeddingModel) -> Vectors:
     """What the states of all words of a question have in common, (2, width), a row for each of `ALPHABETS`."""
     return np.array([_mean_state(model, QUESTIONS[name]) for name in ALPHABETS], np.float32)
@@ -247,6 +263,10 @@ def _mean_state(model: EmbeddingModel, questions: Sequence[str]) -> Vectors:
     states = np.concatenate([encoding.word_vectors for encoding in encodings])
     mean: Vectors = states.mean(axis=0) if len(states) else np.zeros(states.shape[1], np.float32)
     return mean
+
+
+def _weighted_mean(vectors: Vectors, weights: npt.NDArray[np.int64]) -> Vectors:
+    return np.asarray(weights.astype(np.float32) @ vectors / np.float32(weights.sum()), np.float32)
 
 
 def _unit(vectors: npt.NDArray[np.floating]) -> Vectors:

@@ -86,6 +86,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         extractive: answers by quoting; also when the other one fails.
         generative: answers by a language model, None where there is none.
         gate: decides whether the passages can answer at all.
+        pinned: has all steps of an answer see one and the same state of what they read (`index.serving.Index.pinned`).
         today: tells the day that "yesterday" and «в октябре» in a question count from.
     """
 
@@ -99,6 +100,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         extractive: Answerer,
         generative: Answerer | None = None,
         gate: RefusalTest = refusal_reason,
+        pinned: Callable[[Iterator[Event]], Iterator[Event]] = iter,
         today: Callable[[], date] = date.today,
     ) -> None:
         self._retriever = retriever
@@ -108,6 +110,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         self._extractive = extractive
         self._generative = generative
         self._gate = gate
+        self._pinned = pinned
         self._today = today
 
     def invoke(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Response:
@@ -149,6 +152,9 @@ class AnswerChain(Runnable[Question | str, Event]):
 
     def _events(self, asked: Question | str, config: RunnableConfig) -> Iterator[Event]:
         question = Question(asked) if isinstance(asked, str) else asked
+        return self._pinned(self._steps(question, config))
+
+    def _steps(self, question: Question, config: RunnableConfig) -> Iterator[Event]:
         answerer = self._answerer_for(question)
         clock = Clock()
         reply = small_talk(question.text)

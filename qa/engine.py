@@ -73,6 +73,7 @@ def make_engine(
         extractive=ExtractiveAnswerer(corroborator),
         generative=generative,
         gate=gate_for(model.name),
+        pinned=index.pinned,
     )
     return Engine(index, search, chain)
 

@@ -45,16 +45,16 @@ class HashedWordsModel:
         n_documents: how many documents were embedded so far.
     """
 
-    def __init__(self, *, name: str = "hashed-words", max_tokens: int = 512) -> None:
+    def __init__(self, *, name: str = "hashed-words", max_tokens: int = 512, dim: int = DIM) -> None:
         self.name = name
         self.checksum = hashlib.sha256(name.encode()).hexdigest()
-        self.dim = DIM
+        self.dim = dim
         self.max_tokens = max_tokens
         self.n_documents = 0
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         self.n_documents += len(texts)
-        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIM)
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dim)
 
     def encode_passages(self, texts: Sequence[str]) -> list[Encoding]:
         return [self.encode_query(text) for text in texts]
@@ -62,12 +62,12 @@ class HashedWordsModel:
     def encode_query(self, text: str) -> Encoding:
         words = tuple(Span(*match.span()) for match in re.finditer(r"[^\W\d_]+", text))
         states = [self._vector(text[start:end]) for start, end in words]
-        return Encoding(self._vector(text), words, np.array(states, np.float32).reshape(len(words), DIM))
+        return Encoding(self._vector(text), words, np.array(states, np.float32).reshape(len(words), self.dim))
 
     def _vector(self, text: str) -> Vectors:
-        vector = np.full(DIM, 1e-3, np.float32)
+        vector = np.full(self.dim, 1e-3, np.float32)
         for word in re.findall(r"\w+", text.lower()):
-            vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % DIM] += 1
+            vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % self.dim] += 1
         return vector / np.linalg.norm(vector)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

@@ -3,16 +3,24 @@
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from index.errors import OtvetError
-from index.records import Progress
+from index.checking import check_generation
+from index.embedding import EmbeddingModel, load_embedding_model
+from index.errors import IndexStateError, OtvetError
+from index.generations import Manifest, index_root, read_manifest, require_generation
+from index.rebuild import build_index, derive_again
+from index.records import Progress, Skipped
 from qa.chat_models import embedded_gguf
 from qa.settings import NO_CHAT_MODEL
 from ui.settings import Settings, load_settings
 
 CONNECT_TIMEOUT_S = 3
+N_FAILED_SHOWN = 20
+COUNTS = ("added", "changed", "unchanged", "moved", "deleted", "duplicates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +92,60 @@ def _check_reranker(name: str) -> Check:
 
 
 def _check_index(settings: Settings, progress: Progress | None) -> Iterator[Check]:
-    from index.embedding import load_embedding_model
-    from index.serving import Index
-
     try:
         model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
     except OtvetError as exc:
         yield Check("embedding model", False, str(exc))
         return
     yield Check("embedding model", True, f"{model.name!r}, {model.dim} dimensions, checksum {model.checksum[:12]}")
+    yield from _check_generation(settings, model, progress)
+
+
+def _check_generation(settings: Settings, model: EmbeddingModel, progress: Progress | None) -> Iterator[Check]:
     try:
-        index = Index(settings, model)
+        path = index_root(settings.data_dir) / require_generation(settings.data_dir)
     except OtvetError as exc:
         yield Check("index", False, str(exc))
         return
-    with index.lease() as generation:
-        manifest = generation.manifest
-        found = (
-            f"{generation.name} of {manifest.created_at}: {manifest.n_articles} articles, {manifest.n_chunks} chunks"
-        )
-        yield Check("index", True, found)
-    index.close()
+    for finding in check_generation(path, settings=settings, model=model, progress=progress):
+        found = "; ".join(finding.problems) + "; run: otvet doctor --repair" if finding.problems else "ok"
+        yield Check(f"index, {finding.what}", not finding.problems, found)
+    try:
+        manifest = read_manifest(path)
+    except OtvetError:
+        return  # told above
+    yield Check("index", True, _told(path.name, manifest))
+    for failed in manifest.report.get("failed", [])[:N_FAILED_SHOWN]:
+        yield Check("not indexed", True, str(Skipped(**failed)))
+
+
+def _told(name: str, manifest: Manifest) -> str:
+    report = manifest.report
+    counts = ", ".join(f"{report.get(f'n_{what}', 0)} {what}" for what in COUNTS)
+    return (
+        f"{name} of {manifest.created_at}: {manifest.n_articles} articles, {manifest.n_chunks} chunks; {counts}, "
+        f"{len(report.get('failed', []))} failed, in {report.get('seconds', 0)} s, "
+        f"{report.get('articles_per_second', 0)} articles a second"
+    )
+
+
+def repair(progress: Progress | None = None) -> str:
+    """Mend the index and say how: from its own plain files where these are whole, else from the corpus.
+
+    Raises:
+        OtvetError: it cannot be mended, for example as the corpus is not there.
+    """
+    settings = load_settings()
+    model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
+    paths = [settings.corpus]
+    with suppress(IndexStateError):
+        path = index_root(settings.data_dir) / require_generation(settings.data_dir)
+        paths = [Path(one) for one in read_manifest(path).paths] or paths
+        name = derive_again(settings=settings, model=model, progress=progress)
+        mended = check_generation(index_root(settings.data_dir) / name, settings=settings, model=model)
+        if not any(finding.problems for finding in mended):
+            return (
+                f"{name} holds the same articles; keyword index, words and Chroma were made anew, nothing was embedded"
+            )
+    report = build_index(paths, settings=settings, model=model, progress=progress, anew=True)
+    return f"{report.generation} was built anew from {', '.join(map(str, paths))}: {report.n_articles} articles"
