@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import astuple, replace
 from datetime import date
 from pathlib import Path
@@ -195,11 +195,9 @@ class ArticleStore:
 
     def from_position(self, position: int) -> Iterator[tuple[int, Article]]:
         """Position and article of all from a position on, in order, read one by one."""
-        with closing(self._connection.cursor()) as cursor:
-            rows = cursor.execute(
-                f"select position, {COLUMNS} from articles where position >= ? order by position", (position,)
-            )
-            for row in rows:
+        query = f"select position, {COLUMNS} from articles where position >= ? order by position"
+        with _reading_errors(), closing(self._connection.cursor()) as cursor:
+            for row in cursor.execute(query, (position,)):
                 yield row[0], self._article(row[1:])
 
     def position(self, article_id: str) -> int | None:
@@ -223,7 +221,7 @@ class ArticleStore:
             ]
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
-        with self._lock:
+        with _reading_errors(), self._lock:
             rows = self._connection.execute(f"select {COLUMNS} from articles {rest}", [*values]).fetchall()
         return [self._article(row) for row in rows]
 
@@ -246,6 +244,14 @@ class ArticleStore:
             raise IndexDamagedError(
                 f"article {article_id!r} cannot be read ({exc}); run: otvet doctor --repair"
             ) from exc
+
+
+@contextmanager
+def _reading_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as exc:
+        raise IndexDamagedError(f"cannot read the articles ({exc}); run: otvet doctor --repair") from exc
 
 
 def _where(filters: Filters) -> tuple[str, list[str]]:

@@ -59,7 +59,7 @@ def check_generation(
         for what, check in checks:
             try:
                 problems = _some(check())
-            except (IndexStateError, ValueError, IndexError, KeyError) as exc:
+            except (IndexStateError, ValueError, IndexError) as exc:
                 problems = (str(exc),)
             yield Finding(what, problems)
     finally:

@@ -65,7 +65,10 @@ class SourceCache:
         row = self._connection.execute(
             "select items from files where path = ? and content = ?", (_key(path), content)
         ).fetchone()
-        return [_item(fields) for fields in json.loads(row[0])] if row else None
+        try:
+            return [_item(fields) for fields in json.loads(row[0])] if row else None
+        except (ValueError, TypeError):  # damaged
+            return None
 
     def put(self, path: Path, content: str, items: Items) -> None:
         """Note what the file holds."""

@@ -48,12 +48,14 @@ class Bank:
         self.sentences = [text for text, _ in mixable]
         self.paragraphs = [paragraph for _, paragraph in mixable]
 
-    def write_articles(self, path: Path, n_articles: int) -> None:
-        """Make the articles, a JSONL row each; the same ones every time."""
-        rng = random.Random(0)
+    def write_articles(
+        self, path: Path, n_articles: int, *, n_sentences: tuple[int, int] = N_SENTENCES, seed: int = 0
+    ) -> None:
+        """Make the articles, a JSONL row each, of so many sentences; the same ones every time."""
+        rng = random.Random(seed)
         with path.open("w", encoding="utf-8") as file:
             for n in range(n_articles):
-                sentences = rng.sample(self.sentences, rng.randint(*N_SENTENCES))
+                sentences = rng.sample(self.sentences, rng.randint(*n_sentences))
                 article = {
                     "title": f"{n}: {sentences[0][:60]}",
                     "text": " ".join(_varied(sentence, rng) for sentence in sentences),

@@ -10,7 +10,6 @@ import numpy as np
 
 from index.articles import ArticleStore
 from index.bundled import BUNDLED_MODEL, bundled_model_path
-from index.generations import ARTICLES_FILE
 from index.records import Filters
 from index.serving import Generation
 from index.settings import IndexSettings
@@ -50,7 +49,7 @@ def plain_filter(filters: Filters) -> dict[str, Any] | None:
 
 def _rows(path: Path) -> Iterator[tuple[str, np.ndarray, str, dict[str, Any]]]:
     """Id, vector, text and metadata of every chunk."""
-    with closing(Generation.open(path)) as generation, closing(ArticleStore(path / ARTICLES_FILE)) as articles:
+    with closing(Generation.open(path)) as generation, closing(ArticleStore(path)) as articles:
         row = 0
         for position, article in enumerate(articles.all()):
             day = article.published_at.toordinal() if article.published_at else 0
