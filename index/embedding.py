@@ -1,24 +1,25 @@
-"""Texts to vectors. Every embedding model is a sentence-transformers model; this is the only file that runs one."""
+"""Texts to vectors. Every embedding model is a sentence-transformers model; the bundled one is run by its own file."""
 
 import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from index.bundled import BUNDLED_MODEL, bundled_model_path
+from index.encoding import Encoding as Encoding
+from index.encoding import Offsets, encoding_of
 from index.errors import ModelError
 from index.records import Progress
-from index.sentences import Span
-from index.text import WORD
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import SentenceTransformer as SentenceTransformer
 
 Vectors = npt.NDArray[np.float32]
 """float32, (n, dim), each row of unit length."""
@@ -27,27 +28,12 @@ BATCH = 8  # the caches of the processor hold as much; 32 take 1.3 times as long
 ENCODE: dict[str, Any] = {"batch_size": BATCH, "normalize_embeddings": True, "show_progress_bar": False}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoding:
-    """A text as the model sees it: as a whole, and each of its words in this context.
-
-    Attributes:
-        vector: of the whole text, (dim,), unit length.
-        words: where the words are in the text, in order; a model that cannot tell has none.
-        word_vectors: (len(words), width of the model), the mean of the model's last states over a word; of any length.
-    """
-
-    vector: npt.NDArray[np.float32]
-    words: tuple[Span, ...]
-    word_vectors: npt.NDArray[np.float32]
-
-
 class EmbeddingModel(Protocol):
     """Turns texts into vectors whose dot product is their cosine.
 
     Attributes:
         name: what the manifest calls it.
-        checksum: changes with the weights, the tokenizer, the prompts and the length limit.
+        checksum: changes with the weights, the tokenizer, the prompts, the length limit and the way passages are run.
         max_tokens: the most tokens of a document, special tokens and prompt included, that are read.
 
     Every method may be called from several threads at once and returns its rows in the order of its texts.
@@ -83,6 +69,8 @@ class SentenceTransformerModel:
         self.dim = model.get_embedding_dimension() or 0
         self.max_tokens = int(model.max_seq_length or 512)
         self._model = model
+        self._own_tokenizer: Any = None
+        self._tokenising = Lock()
         self._document_prompt = model.prompts.get("document") or ""
         self._query_prompt = model.prompts.get("query") or ""
         self.checksum = _checksum(model)
@@ -109,44 +97,35 @@ class SentenceTransformerModel:
         if not texts:
             return []
         prompted = [self._document_prompt + text for text in texts]
-        ids = self._model.tokenizer(prompted, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+        ids = self._tokens(prompted, add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
         return [len(row) for row in ids]
 
     def _encodings(self, texts: Sequence[str], prompt: str, outputs: Sequence[dict[str, Any]]) -> list[Encoding]:
         places = self._token_spans([prompt + text for text in texts])
         return [
-            _encoding(text, spans, output, len(prompt))
-            for text, spans, output in zip(texts, places, outputs, strict=True)
+            _encoding(text, output, spans, prompt=prompt)
+            for text, output, spans in zip(texts, outputs, places, strict=True)
         ]
 
-    def _token_spans(self, prompted: list[str]) -> list[npt.NDArray[np.int64]]:
+    def _token_spans(self, prompted: list[str]) -> list[Offsets]:
         """Where each token is, (n_tokens, 2); no tokens where the tokenizer cannot tell."""
-        tokenizer = self._model.tokenizer
-        if not prompted or not getattr(tokenizer, "is_fast", False):
+        if not prompted or not getattr(self._model.tokenizer, "is_fast", False):
             return [np.empty((0, 2), np.int64) for _ in prompted]
-        found = tokenizer(prompted, return_offsets_mapping=True, truncation=True, max_length=self.max_tokens)
+        found = self._tokens(prompted, return_offsets_mapping=True, truncation=True, max_length=self.max_tokens)
         return [np.array(spans, np.int64).reshape(-1, 2) for spans in found["offset_mapping"]]
 
+    def _tokens(self, prompted: list[str], **how: object) -> dict[str, Any]:
+        """By a tokenizer apart: a call changes its settings, while other threads may be encoding with the model's."""
+        with self._tokenising:
+            self._own_tokenizer = self._own_tokenizer or deepcopy(self._model.tokenizer)
+            found: dict[str, Any] = self._own_tokenizer(prompted, **how)
+            return found
 
-def _encoding(text: str, tokens: npt.NDArray[np.int64], output: dict[str, Any], shift: int) -> Encoding:
-    """Words out of tokens: a word's vector is the mean over the tokens that share a character with it."""
-    vector = output["sentence_embedding"].float().cpu().numpy()
-    vector = vector / max(float(np.linalg.norm(vector)), 1e-12)  # some models do not, and are not told to here
+
+def _encoding(text: str, output: dict[str, Any], tokens: Offsets, *, prompt: str) -> Encoding:
     is_read = output["attention_mask"].cpu().numpy().astype(bool)  # the rest is padding, on either side
     states = output["token_embeddings"].float().cpu().numpy()[is_read]
-    words, vectors = [], []
-    first = 0
-    for match in WORD.finditer(text) if len(states) == len(tokens) else ():
-        start, end = match.start() + shift, match.end() + shift
-        while first < len(tokens) and tokens[first, 1] <= start:
-            first += 1
-        last = first
-        while last < len(tokens) and start < tokens[last, 1] and tokens[last, 0] < end:  # the last token has (0, 0)
-            last += 1
-        if last > first:
-            words.append(Span(*match.span()))
-            vectors.append(states[first:last].mean(axis=0))
-    return Encoding(vector, tuple(words), np.array(vectors, np.float32).reshape(len(words), states.shape[1]))
+    return encoding_of(text, output["sentence_embedding"].float().cpu().numpy(), states, tokens, shift=len(prompt))
 
 
 def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | None = None) -> SentenceTransformerModel:
@@ -180,12 +159,11 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
             f"cannot load the embedding model {name!r}: {exc}. Give OTVET_EMBEDDING_MODEL a folder that holds a "
             f"sentence-transformers model, or unset it for the bundled {BUNDLED_MODEL!r}"
         ) from exc
-    loaded = SentenceTransformerModel(model, name=name)
     if bundled:
-        from index.onnx_network import use_onnx
+        from index.bundled_model import BundledModel
 
-        use_onnx(model, Path(path))
-    return loaded
+        return BundledModel(model, name=name, folder=Path(path))
+    return SentenceTransformerModel(model, name=name)
 
 
 def _checksum(model: "SentenceTransformer") -> str:

