@@ -89,9 +89,10 @@ class ArticleWriter:
         tail = (article.url, article.publisher, authors, article.language, article.source)
         position = self._n_positions
         marks = ", ".join("?" * (1 + len(head) + len(tail)))
-        cursor = self._connection.execute(
-            f"insert or ignore into articles (position, {COLUMNS}) values ({marks})", (position, *head, *tail)
-        )
+        with _damage():
+            cursor = self._connection.execute(
+                f"insert or ignore into articles (position, {COLUMNS}) values ({marks})", (position, *head, *tail)
+            )
         if cursor.rowcount != 1:
             return None
         self._texts.append(text)
@@ -100,21 +101,24 @@ class ArticleWriter:
 
     def delete(self, article_ids: Iterable[str]) -> None:
         """Take articles out; their texts stay until the files are compacted."""
-        self._connection.executemany("delete from articles where article_id = ?", ((one,) for one in article_ids))
+        with _damage():
+            self._connection.executemany("delete from articles where article_id = ?", ((one,) for one in article_ids))
 
     def move(self, refs: "Iterable[ArticleRef]") -> None:
         """Note where articles come from now."""
-        self._connection.executemany(
-            "update articles set source = ? where article_id = ?", ((ref.source, ref.article_id) for ref in refs)
-        )
+        with _damage():
+            self._connection.executemany(
+                "update articles set source = ? where article_id = ?", ((ref.source, ref.article_id) for ref in refs)
+            )
 
     def commit(self, sizes: Sizes) -> None:
         """Make all that was changed last. The other files must be on the disk as far as `sizes` says."""
         self._texts.sync()
         self.sizes = replace(sizes, n_positions=self._n_positions, n_text_bytes=self._texts.n_rows)
-        self._connection.execute("delete from sizes")
-        self._connection.execute("insert into sizes values (?, ?, ?, ?, ?)", astuple(self.sizes))
-        self._connection.commit()
+        with _damage():
+            self._connection.execute("delete from sizes")
+            self._connection.execute("insert into sizes values (?, ?, ?, ?, ?)", astuple(self.sizes))
+            self._connection.commit()
 
     def close(self) -> None:
         """Close the files."""
@@ -176,7 +180,7 @@ class ArticleStore:
 
     def columns(self) -> ArticleColumns:
         """What filters ask for, of every article."""
-        with self._lock:
+        with _damage(full_disk=False), self._lock:
             rows = self._connection.execute(
                 "select position, article_id, published_at, publisher, language from articles order by position"
             )
@@ -185,7 +189,7 @@ class ArticleStore:
     def count(self, filters: Filters) -> int:
         """How many articles pass the filters."""
         where, values = _where(filters)
-        with self._lock:
+        with _damage(full_disk=False), self._lock:
             n_articles: int = self._connection.execute(f"select count(*) from articles {where}", values).fetchone()[0]
         return n_articles
 
@@ -196,13 +200,13 @@ class ArticleStore:
     def from_position(self, position: int) -> Iterator[tuple[int, Article]]:
         """Position and article of all from a position on, in order, read one by one."""
         query = f"select position, {COLUMNS} from articles where position >= ? order by position"
-        with _reading_errors(), closing(self._connection.cursor()) as cursor:
+        with _damage(full_disk=False), closing(self._connection.cursor()) as cursor:
             for row in cursor.execute(query, (position,)):
                 yield row[0], self._article(row[1:])
 
     def position(self, article_id: str) -> int | None:
         """Where an article is, or None."""
-        with self._lock:
+        with _damage(full_disk=False), self._lock:
             row = self._connection.execute(
                 "select position from articles where article_id = ?", (article_id,)
             ).fetchone()
@@ -214,14 +218,14 @@ class ArticleStore:
 
     def refs(self) -> list[ArticleRef]:
         """Id and source of every article, in the order they were indexed."""
-        with self._lock:
+        with _damage(full_disk=False), self._lock:
             return [
                 ArticleRef(*row)
                 for row in self._connection.execute("select article_id, source from articles order by position")
             ]
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
-        with _reading_errors(), self._lock:
+        with _damage(full_disk=False), self._lock:
             rows = self._connection.execute(f"select {COLUMNS} from articles {rest}", [*values]).fetchall()
         return [self._article(row) for row in rows]
 
@@ -247,10 +251,13 @@ class ArticleStore:
 
 
 @contextmanager
-def _reading_errors() -> Iterator[None]:
+def _damage(*, full_disk: bool = True) -> Iterator[None]:
+    """Damage as an error of ours; with `full_disk` what SQLite cannot write is left to who writes."""
     try:
         yield
     except sqlite3.DatabaseError as exc:
+        if full_disk and isinstance(exc, sqlite3.OperationalError):
+            raise
         raise IndexDamagedError(f"cannot read the articles ({exc}); run: otvet doctor --repair") from exc
 
 

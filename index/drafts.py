@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from index.articles import ArticleRef, ArticleStore, ArticleWriter, take_over_articles
+from index.articles import ARTICLES, ArticleRef, ArticleStore, ArticleWriter, take_over_articles
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
 from index.generations import LATE_DIR, VECTORS_DIR, write_durably
@@ -141,7 +141,7 @@ def _compact(base: Path, draft: Path, stamp: Stamp, kept: Mask, gone: Collection
             )
             n_words = keep_words(base / LATE_DIR, draft / LATE_DIR, kept, width=stamp.width)
             new.commit(replace(sizes, n_words=n_words))
-    except ValueError as exc:
+    except (FileNotFoundError, ValueError) as exc:
         raise IndexDamagedError(f"{str(base)!r} is not complete ({exc}); run: otvet index") from exc
 
 
@@ -156,6 +156,8 @@ class Draft:
         stamp = stamp_of(folder)
         if stamp is None:
             raise IndexDamagedError(f"there is no draft in {str(folder)!r}; run: otvet index")
+        if stamp.base is not None and not (folder / ARTICLES).exists():  # else all of the base would be cut off
+            raise IndexDamagedError(f"the draft in {str(folder)!r} lacks its articles; run: otvet index")
         with ExitStack() as stack:
             self._articles = stack.enter_context(closing(ArticleWriter(folder)))
             sizes = self._articles.sizes

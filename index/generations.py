@@ -260,18 +260,20 @@ def let_go(descriptor: int) -> None:
 
 
 def remove_unused(data_dir: Path) -> None:
-    """Remove the generations that neither serve nor are read by anybody. What cannot be removed stays."""
+    """Remove the generations before the serving one that nobody reads. What cannot be removed stays.
+
+    A later one is about to serve, or was left by a build that was killed just then; it goes when another one serves.
+    """
     current = current_generation(data_dir)
     for name in generation_names(data_dir):
-        if name == current:
+        if current is None or _number(name) >= _number(current):
             continue
         path = index_root(data_dir) / name
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if name != current_generation(data_dir):
-                    shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(descriptor)
 

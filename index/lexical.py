@@ -242,7 +242,10 @@ def _read_vocabulary(folder: Path) -> list[str]:
 
 def _read_lengths(folder: Path) -> npt.NDArray[np.int32]:
     try:
-        return np.fromfile(folder / LENGTHS, np.int32)
+        lengths = np.fromfile(folder / LENGTHS, np.int32)
+        if lengths.nbytes != (folder / LENGTHS).stat().st_size:
+            raise ValueError(f"{LENGTHS} does not hold lengths")
+        return lengths
     except (OSError, ValueError) as exc:
         raise _unreadable(folder, exc) from exc
 

@@ -12,6 +12,7 @@ A build that fails leaves the serving generation as it is, and its draft to the 
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -191,8 +192,7 @@ class _Build:
         self._begin(base, means, gone=set())
         derive(self._draft, base=None, means=means, dim=self._model.dim, tell=self._tell)
         write_manifest(self._draft, replace(read_manifest(base), created_at=now()))
-        (self._draft / STAMP).unlink()
-        return publish(self._settings.data_dir, self._draft)
+        return self._publish_draft()
 
     def _stamp(self, base: Path | None, width: int) -> Stamp:
         return Stamp(
@@ -214,8 +214,8 @@ class _Build:
         stamp = stamp_of(self._draft)
         if stamp is not None and replace(stamp, is_compacted=False) == self._stamp(base, stamp.width):
             try:
-                Draft(self._draft).__exit__(None, None, None)
-                return self._draft
+                with Draft(self._draft):
+                    return self._draft
             except IndexDamagedError as exc:
                 log.warning("beginning again, as %s", exc)
         shutil.rmtree(self._draft, ignore_errors=True)
@@ -255,8 +255,12 @@ class _Build:
         n_chunks = derive(self._draft, base=goes_on, means=means, dim=self._model.dim, tell=self._tell)
         report = self._report("", _serving_sources(self._settings.data_dir), reading, n_chunks=n_chunks, published=True)
         write_manifest(self._draft, self._manifest(report))
-        (self._draft / STAMP).unlink()
-        return replace(report, generation=publish(self._settings.data_dir, self._draft))
+        return replace(report, generation=self._publish_draft())
+
+    def _publish_draft(self) -> str:
+        name = publish(self._settings.data_dir, self._draft)
+        (self._root / name / STAMP).unlink(missing_ok=True)  # not before: a build killed here is to be gone on with
+        return name
 
     def _manifest(self, report: RebuildReport) -> Manifest:
         return new_manifest(
@@ -276,8 +280,7 @@ class _Build:
         after, seconds = reading.sources, time.monotonic() - self._started
         new = {article_id: source for article_id, source in after.items() if article_id not in before}
         gone = {article_id: source for article_id, source in before.items() if article_id not in after}
-        places = {*new.values()} & {*gone.values()}
-        n_changed = sum(source in places for source in new.values())
+        n_changed = (Counter(new.values()) & Counter(gone.values())).total()
         n_moved = sum(before.get(article_id, source) != source for article_id, source in after.items())
         return RebuildReport(
             generation=generation,
@@ -288,7 +291,7 @@ class _Build:
             n_changed=n_changed,
             n_unchanged=len(after) - len(new) - n_moved,
             n_moved=n_moved,
-            n_deleted=sum(source not in places for source in gone.values()),
+            n_deleted=len(gone) - n_changed,
             n_duplicates=reading.n_duplicates,
             n_embedded=reading.n_new,
             failed=tuple(reading.skipped),

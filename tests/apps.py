@@ -9,10 +9,10 @@ from ui.app import make_app
 from ui.settings import Settings
 
 
-def app_over(engine: Engine) -> FastAPI:
+def app_over(engine: Engine, settings: Settings | None = None) -> FastAPI:
     """The application, made inside an event loop: outside of one, Gradio makes loops and does not close them."""
 
     async def make() -> FastAPI:
-        return make_app(engine, Settings())
+        return make_app(engine, settings or Settings())
 
     return asyncio.run(make())

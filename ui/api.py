@@ -1,16 +1,22 @@
 """The answer endpoint: what programs call. Shapes of requests and replies are in ui/schemas.py."""
 
 import logging
+from collections.abc import Callable
 from reprlib import Repr
+from secrets import compare_digest
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 
-from index.errors import IndexStateError, OtvetError, QuestionError
+from index.errors import IndexLockedError, IndexStateError, OtvetError, QuestionError
 from index.text import Language
 from qa.engine import Engine
+from ui.index_schemas import IndexOut, index_out
+from ui.rebuilding import Rebuilder
 from ui.render import article_page, missing_page
 from ui.schemas import (
     ArticleOut,
@@ -92,8 +98,82 @@ def _add_status_routes(router: APIRouter, engine: Engine) -> None:
             return {"status": "ready", "generation": generation.name, "n_articles": generation.manifest.n_articles}
 
 
+def make_index_router(engine: Engine, rebuilder: Rebuilder, admin_token: SecretStr | None) -> APIRouter:
+    """The routes that tell of the index and rebuild it; the latter for who knows the token only."""
+    router = APIRouter()
+    admin = [Depends(_admin_check(admin_token))]
+    forbidden: dict[int | str, dict[str, Any]] = {403: {"description": "The token is missing, wrong, or not set."}}
+
+    @router.get("/index", summary="The index and its builds")
+    def index() -> IndexOut:
+        """The serving generation, what its build did, and the build that runs now, whoever started it."""
+        return index_status(engine, rebuilder)
+
+    @router.post(
+        "/index/rebuild",
+        summary="Rebuild the index",
+        status_code=202,
+        dependencies=admin,
+        responses={**forbidden, 409: {"description": "A build is running; tells whose."}},
+    )
+    def rebuild() -> IndexOut:
+        """Does what `otvet index` does, on OTVET_CORPUS, in the background; GET /index tells how far it is."""
+        rebuilder.start()
+        return index_status(engine, rebuilder)
+
+    @router.delete(
+        "/index/rebuild",
+        summary="Cancel the rebuild",
+        status_code=202,
+        dependencies=admin,
+        responses={**forbidden, 409: {"description": "No build is running that was started here; tells whose is."}},
+    )
+    def cancel() -> IndexOut:
+        """Stops the build that was started here. The next one goes on from what it has embedded."""
+        if not rebuilder.cancel():
+            raise HTTPException(409, _nothing_to_cancel(rebuilder))
+        return index_status(engine, rebuilder)
+
+    return router
+
+
+def index_status(engine: Engine, rebuilder: Rebuilder) -> IndexOut:
+    """What the endpoint and the page tell of the index."""
+    running, last = rebuilder.running(), rebuilder.last()
+    with engine.index.lease() as generation:
+        return index_out(generation.name, generation.manifest, running, last)
+
+
+def _admin_check(admin_token: SecretStr | None) -> Callable[..., None]:
+    bearer = HTTPBearer(auto_error=False, description="The token of OTVET_ADMIN_TOKEN.")
+
+    def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+        if admin_token is None:
+            raise HTTPException(
+                403, "nobody may do this over HTTP, as OTVET_ADMIN_TOKEN is not set; set it and restart"
+            )
+        if credentials is None:
+            raise HTTPException(403, "a token is needed; send the header: Authorization: Bearer <OTVET_ADMIN_TOKEN>")
+        given = credentials.credentials.encode("latin-1", errors="replace")  # the bytes as they were sent
+        if not compare_digest(given, admin_token.get_secret_value().encode()):
+            raise HTTPException(403, "the token is wrong; send that of OTVET_ADMIN_TOKEN")
+
+    return check
+
+
+def _nothing_to_cancel(rebuilder: Rebuilder) -> str:
+    running = rebuilder.running()
+    if running is None:
+        return "no build is running; POST /index/rebuild starts one"
+    writer = running.writer
+    return f"the build that is running (process {writer.pid}, since {writer.since}) was not started here; stop it there"
+
+
 def add_error_handlers(app: FastAPI) -> None:
-    """Errors as `{"detail": "what, which value, what to do"}`: 422 for bad input, 503 for an index to be mended."""
+    """Errors as `{"detail": "what, which value, what to do"}`.
+
+    422 for bad input, 409 where somebody builds already, 503 for an index to be mended.
+    """
 
     @app.exception_handler(RequestValidationError)
     def bad_request(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -106,6 +186,10 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(QuestionError)
     def bad_question(request: Request, exc: QuestionError) -> JSONResponse:
         return JSONResponse({"detail": str(exc)}, 422)
+
+    @app.exception_handler(IndexLockedError)
+    def locked(request: Request, exc: IndexLockedError) -> JSONResponse:
+        return JSONResponse({"detail": str(exc)}, 409)
 
     @app.exception_handler(OtvetError)
     def bad_state(request: Request, exc: OtvetError) -> JSONResponse:

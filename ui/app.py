@@ -1,8 +1,10 @@
 """The application: the endpoint, and the page mounted on it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from socket import socket
+from threading import Event, Thread
 
 import gradio as gr
 import uvicorn
@@ -11,14 +13,19 @@ from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from index.serving import Index
 from qa.engine import Engine
-from ui.api import add_error_handlers, make_router
+from ui.api import add_error_handlers, index_status, make_index_router, make_router
 from ui.chat import I18N, PAGE_CSS, THEME, make_page
+from ui.rebuilding import Rebuilder
 from ui.settings import Settings
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = "Questions over a corpus of articles, answered with exact quotes."
 # Gradio's page has scripts of its own inline and evaluates the templates of its HTML component.
 PAGE_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; base-uri 'self'"
+FOLLOW_EVERY_S = 0.5
 SHUTDOWN_TIMEOUT_S = 2  # an open page holds a connection that never ends by itself
 
 
@@ -56,16 +63,55 @@ class _Server(uvicorn.Server):
 
 def make_app(engine: Engine, settings: Settings) -> FastAPI:
     """Everything that `otvet serve` serves: the page at "/", the endpoint, its documentation at "/docs"."""
-    app: FastAPI = FastAPIOffline(title="Otvet", version="0.1.0", description=DESCRIPTION, redoc_url=None)
+    rebuilder = Rebuilder(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with following(engine.index), closing(rebuilder):
+            yield
+
+    app: FastAPI = FastAPIOffline(
+        title="Otvet", version="0.1.0", description=DESCRIPTION, redoc_url=None, lifespan=lifespan
+    )
     app.add_middleware(_PolicyMiddleware)
     app.include_router(make_router(engine))
+    app.include_router(make_index_router(engine, rebuilder, settings.admin_token))
     add_error_handlers(app)
-    page = make_page(engine.chain, max_concurrent_questions=settings.max_concurrent_questions)
+    page = make_page(
+        engine.chain,
+        max_concurrent_questions=settings.max_concurrent_questions,
+        index_status=lambda: index_status(engine, rebuilder),
+    )
     page.queue(default_concurrency_limit=settings.max_concurrent_questions)
     gr.mount_gradio_app(
         app, page, path="/", theme=THEME, css=PAGE_CSS, i18n=I18N, footer_links=[], ssr_mode=False, show_error=True
     )
     return app
+
+
+@contextmanager
+def following(index: Index) -> Iterator[None]:
+    """Within it, a newly published generation is opened within a second, though nobody asks anything."""
+    ended = Event()
+
+    def follow() -> None:
+        told = ""
+        while not ended.wait(FOLLOW_EVERY_S):
+            try:
+                index.follow()
+                told = ""
+            except Exception as exc:  # whatever it is, the next generation may do without; told of once
+                if str(exc) != told:
+                    log.error("cannot look for a new generation: %s", exc)
+                told = str(exc)
+
+    thread = Thread(target=follow, name="follow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def run_app(app: FastAPI, listener: socket, *, on_start: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """The page: a Gradio chat, with the sources of the last answer beside it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -23,6 +23,9 @@ from qa.records import (
     TextDelta,
     Turn,
 )
+from ui.api import preferred_language
+from ui.index_panel import INDEX_CSS, index_details, index_line, no_index
+from ui.index_schemas import IndexOut
 from ui.render import (
     CARDS_CSS,
     answer_cards,
@@ -44,6 +47,7 @@ I18N = gr.I18n(
         "placeholder": "Ask the articles…",
         "empty": "The sources of an answer appear here.",
         "dates": "Dates in a question limit the search",
+        "index": "Index",
     },
     ru={
         "title": "# Ответ: по статьям, с цитатами",
@@ -51,6 +55,7 @@ I18N = gr.I18n(
         "placeholder": "Спросите у статей…",
         "empty": "Здесь появятся источники ответа.",
         "dates": "Даты в вопросе ограничивают поиск",
+        "index": "Индекс",
     },
 )
 EXAMPLES = [
@@ -70,7 +75,9 @@ PAGE_CSS = f"""
 @media (max-width: 640px) {{ #otvet-chat {{ height: calc(100vh - 18rem) !important; }} }}
 #otvet-sources {{ position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; text-align: left; }}
 {CARDS_CSS}
+{INDEX_CSS}
 """
+REFRESH_S = 3  # while the line of the index is open
 # IBM Plex Sans comes with Gradio, has Cyrillic, and is served from this machine.
 THEME = gr.themes.Soft(
     primary_hue="emerald",
@@ -82,8 +89,8 @@ Shown = tuple[str, str]
 """Markdown of the answer so far, HTML of the panel."""
 
 
-def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks:
-    """The page over a chain. Mount it with `theme=THEME, css=PAGE_CSS, i18n=I18N`."""
+def make_page(chain: AnswerChain, *, max_concurrent_questions: int, index_status: Callable[[], IndexOut]) -> gr.Blocks:
+    """The page over a chain, with a line on the index. Mount it with `theme=THEME, css=PAGE_CSS, i18n=I18N`."""
 
     def ask(message: str, history: list[dict[str, Any]], use_dates: bool) -> Iterator[Shown]:
         yield from show(chain, message, history, use_dates=use_dates)
@@ -101,7 +108,7 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
                 chat = gr.ChatInterface(
                     ask,
                     chatbot=gr.Chatbot(
-                        height="calc(100vh - 14rem)",
+                        height="calc(100vh - 16rem)",
                         min_height=320,
                         buttons=[],
                         latex_delimiters=[],
@@ -125,7 +132,36 @@ def make_page(chain: AnswerChain, *, max_concurrent_questions: int) -> gr.Blocks
                 )
         chatbot = chat.chatbot
         gr.on([chatbot.clear, chatbot.undo], lambda: I18N("empty"), outputs=[panel], api_visibility="private")
+        _add_index_line(page, index_status)
     return page
+
+
+def _add_index_line(page: gr.Blocks, index_status: Callable[[], IndexOut]) -> None:
+    """A collapsed line; what is below it is asked for anew every few seconds while it is open."""
+
+    def tell(request: gr.Request) -> tuple[dict[str, Any], str]:
+        language = preferred_language(request.headers.get("accept-language", ""))
+        try:
+            index = index_status()
+        except OtvetError as exc:
+            line, details = no_index(str(exc), language)
+        else:
+            line, details = index_line(index, language), index_details(index, language)
+        return gr.update(label=line), details
+
+    with gr.Accordion(I18N("index"), open=False, elem_id="otvet-index") as accordion:
+        details = gr.HTML()
+    timer = gr.Timer(REFRESH_S, active=False)
+    for event in (page.load, timer.tick, accordion.expand):
+        event(
+            tell,
+            outputs=[accordion, details],
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    for event, active in ((accordion.expand, True), (accordion.collapse, False)):
+        event(lambda active=active: gr.Timer(active=active), outputs=[timer], queue=False, api_visibility="private")
 
 
 def show(chain: AnswerChain, message: str, history: list[dict[str, Any]], *, use_dates: bool = True) -> Iterator[Shown]:

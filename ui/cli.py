@@ -9,7 +9,7 @@ import socket
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -22,17 +22,14 @@ from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL
 from qa.squad import EvaluationMode, load_collection
+from ui.building import Builder, go_to_background
 from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
 from ui.progress import progress_bars
 from ui.render import remarks
 from ui.settings import Settings, load_settings
 
-if TYPE_CHECKING:
-    from index.rebuild import RebuildReport
-
 SOME_SKIPPED = 3  # exit code: the index is published, but some articles are not in it
-N_SKIPPED_SHOWN = 20
 
 app = typer.Typer(
     help="Answers questions over a corpus of articles, with exact quotes. First: otvet index PATH; then: otvet serve.",
@@ -51,17 +48,27 @@ def index(
         list[Path] | None,
         typer.Argument(help="Files and folders with articles (.txt .md .html .jsonl .csv). Default: OTVET_CORPUS."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then go on: index again whenever articles change. Ctrl+C stops.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON.")] = False,
+    background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
 ) -> None:
     """Index exactly the articles under PATHS; they replace what was indexed before.
 
-    The new index is built aside and takes over when it is complete, also in a running `otvet serve`. If the build
-    fails, the old one stays. Nothing changed: nothing is written.
+    Only what is new or changed is embedded. The new index is built aside and takes over when it is complete, also in
+    a running `otvet serve`. If the build fails, the old one stays. Nothing changed: nothing is written.
 
     Exit code 3: the index is published, but some articles were skipped; each is named with the reason.
     Exit code 4: another build is running.
     """
+    if background:
+        go_to_background()
     settings = load_settings()
-    if _build(paths or [settings.corpus], settings).failed:
+    builder = Builder(paths or [settings.corpus], settings, as_json=as_json)
+    if watch:
+        builder.watch()
+    elif builder.build().failed:
         raise typer.Exit(SOME_SKIPPED)
 
 
@@ -117,7 +124,7 @@ def serve(
     if pull_first:
         settings = _pull_if_used(settings)
     if index_first:
-        _build([settings.corpus], settings)
+        Builder([settings.corpus], settings).build()
     from qa.engine import open_engine
 
     with progress_bars() as progress:
@@ -130,11 +137,21 @@ def serve(
 
 
 @app.command()
-def doctor() -> None:
-    """Check settings, model, index and chat model; say what is wrong and how to mend it. Exit code 1 if anything is."""
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend the index first: from its own files, else from the articles.")
+    ] = False,
+) -> None:
+    """Check settings, models and the index, all of it; say what is wrong and how to mend it. Exit code 1 if anything is.
+
+    An index that is repaired is built aside, like any other; the old one serves until then.
+    """
     from ui.doctor import check_all
+    from ui.doctor import repair as repair_index
 
     with progress_bars() as progress:
+        if repair:
+            out.print(f"[green]mended[/] {escape(repair_index(progress))}", soft_wrap=True)
         checks = list(check_all(progress))
     for check in checks:
         out.print(f"[{'green]ok  ' if check.ok else 'red]FAIL'}[/] {escape(check.what)}: {escape(check.found)}")
@@ -208,18 +225,6 @@ def _pull_if_used(settings: Settings) -> Settings:
     return settings
 
 
-def _build(paths: list[Path], settings: Settings) -> "RebuildReport":
-    """Build the index and print the report."""
-    from index.embedding import load_embedding_model
-    from index.rebuild import build_index
-
-    with progress_bars() as progress:
-        model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
-        report = build_index(paths, settings=settings, model=model, progress=progress)
-    _print_report(report)
-    return report
-
-
 def _listen(settings: Settings) -> socket.socket:
     """Take the port before the models are loaded, so that a port in use is told at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -235,19 +240,6 @@ def _listen(settings: Settings) -> socket.socket:
             " --host or --port"
         ) from exc
     return listener
-
-
-def _print_report(report: "RebuildReport") -> None:
-    counts = f"{report.n_articles} articles, {report.n_chunks} chunks"
-    if report.published:
-        changes = f"{report.n_added} added, {report.n_deleted} deleted, {report.n_duplicates} duplicates left out"
-        out.print(f"Indexed {counts} in {report.seconds:.1f} s as {report.generation}: {changes}")
-    else:
-        out.print(f"Nothing changed: {counts}, {report.generation} goes on serving")
-    for skipped in report.failed[:N_SKIPPED_SHOWN]:
-        err.print(f"[yellow]skipped[/yellow] {escape(str(skipped))}", soft_wrap=True)
-    if len(report.failed) > N_SKIPPED_SHOWN:
-        err.print(f"… and {len(report.failed) - N_SKIPPED_SHOWN} more")
 
 
 def _print_json(response: Response) -> None:
@@ -268,3 +260,7 @@ def _print_response(response: Response, question: str) -> None:
     for mark, source in lines:
         details = " · ".join(str(part) for part in (source.title, source.publisher, source.published_at) if part)
         out.print(f"[dim]{escape(mark)} {escape(details)} · {source.article_id}[/dim]", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,10 @@ from index.records import Progress
 STAGES = {
     "model": "Preparing the embedding model",
     "read": "Reading articles",
-    "embed": "Indexing articles",
+    "embed": "Embedding articles",
+    "words": "Indexing words",
+    "store": "Storing vectors",
+    "check": "Checking the index",
     "ask": "Searching",
     "answer": "Answering",
     "pull": "Fetching the chat model",

@@ -25,6 +25,11 @@ class ServerSettings(BaseModel):
     max_concurrent_questions: int = Field(
         default=4, ge=1, le=256, description="Questions of the page that are answered at once; the others wait."
     )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that rebuilds over HTTP ask for, 16 characters or more; without it there are none.",
+    )
 
 
 class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):

@@ -1,13 +1,16 @@
 """The page as people meet it: in a real Chromium, over the real application. `.screenshots/` keeps what was seen."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from index.embedding import SentenceTransformerModel
+from index.generations import writing
 from index.rebuild import build_index
 from index.serving import Index
 from index.settings import IndexSettings
@@ -324,3 +327,37 @@ def test_the_documentation_asks_no_other_host(open_page: OpenPage, sample_url: s
     page = open_page(f"{sample_url}/docs")
     expect(page.locator("#swagger-ui")).to_contain_text("/answer")
     shoot(page, "docs")
+
+
+def test_the_line_of_the_index_opens_and_follows_a_build(
+    open_page: OpenPage, serve: Serve, tmp_path: Path, model: SentenceTransformerModel, shoot: Shoot
+) -> None:
+    (tmp_path / "bridge.txt").write_text("date 2025-03-01 The bridge over the river was opened.")
+    (tmp_path / "<b>empty.txt").write_text("")
+    settings = IndexSettings(data_dir=tmp_path / "data")
+    build_index([tmp_path], settings=settings, model=model)
+    index = Index(settings, model)
+    with serve(make_engine(index, model, AnswerSettings())) as url:
+        page = open_page(url, locale="ru-RU")
+        line = page.locator("#otvet-index")
+        expect(line).to_contain_text("Индекс: статей – 1, обновлён 20")
+        expect(line.locator(".otvet-index")).to_be_hidden()
+        line.get_by_role("button").click()
+        expect(line.locator(".otvet-index")).to_contain_text("добавлено 1, изменено 0")
+        expect(line.locator("li")).to_contain_text("<b>empty.txt: ")
+        with writing(settings.data_dir) as (_, tell):
+            time.sleep(0.6)  # the progress is written down twice a second
+            tell("embed", 5, 20)
+            expect(line.locator(".otvet-index")).to_contain_text("статьи, 5 из 20")
+            expect(line.locator("progress")).to_have_attribute("max", "20")
+            expect(line.get_by_role("button")).to_contain_text("идёт обновление")
+            shoot(page, "index-line")
+        (tmp_path / "tunnel.txt").write_text("date 2025-03-02 The tunnel under the hill was closed.")
+        build_index([tmp_path], settings=settings, model=model)
+        expect(line).to_contain_text("Индекс: статей – 2, обновлён 20")
+        expect(line.locator(".otvet-index")).to_be_visible()
+        page.context.close()
+        english = open_page(url)
+        expect(english.locator("#otvet-index")).to_contain_text("Index: 2 articles, updated 20")
+        english.context.close()
+    index.close()

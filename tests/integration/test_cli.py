@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from apps import app_over
 from index.embedding import SentenceTransformerModel
+from index.generations import writing
 from index.rebuild import build_index
 from index.settings import IndexSettings
 from places import CACHE_DIR
@@ -99,7 +100,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     command = [OTVET, "index", str(corpus)]
     ended = subprocess.run(command, env=environment(data), cwd=data.parent, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
-    assert re.match(r"Indexed 12 articles, \d+ chunks in [\d.]+ s as g-0001: 12 added, 0 deleted, 0 dup", ended.stdout)
+    counts = "12 added, 0 changed, 0 moved, 0 unchanged, 0 deleted, 0 duplicates left out, 0 failed"
+    assert re.fullmatch(
+        rf"Indexed 12 articles, \d+ chunks in [\d.]+ s as g-0001: {counts}; [\d.]+ articles per second\n", ended.stdout
+    )
     assert ended.stderr == ""
     return data
 
@@ -145,7 +149,7 @@ def test_nothing_changed_is_nothing_written(otvet: Otvet, indexed: Path, corpus:
     ended = otvet("index", str(corpus))
     assert ended.code == 0
     assert "Nothing changed: 12 articles" in one_line(ended.out)
-    assert "g-0001 goes on serving" in one_line(ended.out)
+    assert "g-0001 goes on serving; 0 added, 0 changed, 0 moved, 12 unchanged, 0 deleted" in one_line(ended.out)
     assert state_of(indexed) == before
     assert sorted(path.name for path in (indexed / "index").glob("[gb]*")) == ["g-0001"]
 
@@ -160,8 +164,17 @@ def test_a_bad_file_of_the_corpus_is_named_and_the_rest_indexed(
     ended = otvet("index")
     assert ended.code == 3
     assert one_line(ended.out).startswith("Indexed 2 articles")
+    assert "2 added, 0 changed" in one_line(ended.out)
+    assert "3 failed" in one_line(ended.out)
     skipped = [line for line in ended.err.splitlines() if line.startswith("skipped ")]
     assert sorted(line.split()[1] for line in skipped) == ["[bold]empty.txt:", "rows.jsonl:2:", "torn.txt:1:"]
+
+
+def test_the_report_as_json(otvet: Otvet, indexed: Path, corpus: Path) -> None:
+    ended = otvet("index", str(corpus), "--json")
+    assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
+    report = json.loads(ended.out)
+    assert (report["published"], report["n_unchanged"], report["failed"]) == (False, 12, [])
 
 
 def test_a_corpus_without_articles_leaves_the_old_index(otvet: Otvet, indexed: Path, tmp_path: Path) -> None:
@@ -188,6 +201,15 @@ def test_a_second_build_at_the_same_time_is_refused(otvet: Otvet, indexed: Path,
     assert ended.code == 4
     assert "another build is running" in ended.err
     assert state_of(indexed) == before
+
+
+def test_who_builds_is_told_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTVET_DATA_DIR", str(tmp_path / "data"))
+    with writing(tmp_path / "data"):
+        modules, ended = modules_after("index", str(tmp_path))
+    assert ended.returncode == 4
+    assert f"process {os.getpid()}, since 20" in one_line(ended.stderr)
+    assert not modules & HEAVY
 
 
 def test_an_answer_in_the_terminal(otvet: Otvet, indexed: Path) -> None:
@@ -425,6 +447,8 @@ def test_help_teaches(otvet: Otvet) -> None:
     for command in ("index", "ask", "serve", "doctor"):
         assert f"│ {command} " in shown
     assert "Exit code 3" in one_line(otvet("index", "--help").out)
+    assert "--watch" in otvet("index", "--help").out
+    assert "--background" not in otvet("index", "--help").out
     for option in ("--json", "--language", "--article", "--ignore-dates"):
         assert option in otvet("ask", "--help").out
     assert "7860" in otvet("serve", "--help").out

@@ -68,7 +68,7 @@ def test_python_examples(sample_settings: IndexSettings, capsys: pytest.CaptureF
 
 
 def test_endpoint_example(sample_engine: Engine) -> None:
-    [words] = shell_lines("curl")
+    words, _ = shell_lines("curl")
     client = TestClient(app_over(sample_engine))
     url = next(word for word in words if word.startswith("http"))
     reply = client.post(url.removeprefix("http://127.0.0.1:7860"), json=json.loads(words[words.index("-d") + 1]))
@@ -76,6 +76,16 @@ def test_endpoint_example(sample_engine: Engine) -> None:
     assert {"article_id", "quote", "start", "end"} <= set(reply.json()["citations"][0])
     for route in re.findall(r"`(/[a-z{}_/]+)`", README):
         assert route == "/docs" or route in client.get("/openapi.json").json()["paths"], route
+
+
+def test_rebuild_example(sample_engine: Engine) -> None:
+    _, words = shell_lines("curl")
+    url = next(word for word in words if word.startswith("http"))
+    name, value = words[words.index("-H") + 1].split(": ")
+    assert words[words.index("-X") + 1] == "POST"
+    reply = TestClient(app_over(sample_engine)).post(url.removeprefix("http://127.0.0.1:7860"), headers={name: value})
+    assert reply.status_code == 403
+    assert "OTVET_ADMIN_TOKEN is not set" in reply.json()["detail"]
 
 
 def test_terminal_examples(monkeypatch: pytest.MonkeyPatch) -> None:

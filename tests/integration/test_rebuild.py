@@ -61,13 +61,23 @@ def files(root: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in root.rglob("*")}
 
 
-def test_first_build(build: Callable[[], RebuildReport], index_settings: IndexSettings) -> None:
+def changes(report: RebuildReport) -> dict[str, int]:
+    """What happened to articles, as far as anything did."""
+    names = ("n_added", "n_changed", "n_unchanged", "n_moved", "n_deleted")
+    assert report.n_articles == sum(getattr(report, name) for name in names[:-1])
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def test_first_build(build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings) -> None:
     report = build()
-    assert (report.published, report.n_articles, report.n_added, report.n_deleted) == (True, 3, 3, 0)
-    assert report.skipped == ()
+    assert report.published
+    assert changes(report) == {"n_added": 3}
+    assert (report.n_articles, report.n_embedded, report.n_duplicates, report.failed) == (3, 3, 0, ())
+    assert report.articles_per_second > 0
     manifest = read_manifest(index_root(index_settings.data_dir) / report.generation)
     assert (manifest.n_articles, manifest.n_chunks) == (3, report.n_chunks)
     assert manifest.report["n_added"] == 3
+    assert manifest.paths == [str(articles)]
 
 
 def test_best_hit_first_with_its_article(
@@ -92,6 +102,8 @@ def test_unchanged_corpus_changes_nothing(
     before = files(generation)
     second = build()
     assert (second.published, second.generation, second.n_chunks) == (False, first.generation, first.n_chunks)
+    assert changes(second) == {"n_unchanged": 3}
+    assert second.n_embedded == 0
     assert hashed_words.n_documents == n_documents
     assert set(files(generation)) == set(before)
     assert generation_names(index_settings.data_dir) == [first.generation]
@@ -104,7 +116,8 @@ def test_deleted_and_edited_articles_are_gone(
     (articles / "grain.txt").unlink()
     (articles / "bridge.txt").write_text("Мост открыли вновь.")
     report = build()
-    assert (report.n_articles, report.n_added, report.n_deleted) == (2, 1, 2)
+    assert changes(report) == {"n_changed": 1, "n_unchanged": 1, "n_deleted": 1}
+    assert report.n_embedded == 1
     found = " ".join(texts(index_settings, hashed_words, "мост зерно судна ремонт"))
     assert "открыли вновь" in found
     assert "зерном" not in found
@@ -120,12 +133,69 @@ def test_same_content_twice_is_one_article(
     assert len([text for text in texts(index_settings, hashed_words, "зерно") if "зерном" in text]) == 1
 
 
+def test_a_moved_article_is_not_embedded_again_and_told_from_where_it_is(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    n_documents = hashed_words.n_documents
+    (articles / "sub").mkdir()
+    (articles / "grain.txt").rename(articles / "sub" / "wheat.txt")
+    report = build()
+    assert changes(report) == {"n_moved": 1, "n_unchanged": 2}
+    assert (report.published, report.n_embedded, hashed_words.n_documents) == (True, 0, n_documents)
+    with closing(Index(index_settings, hashed_words)) as index:
+        hits = HybridSearch(index, hashed_words).search("зерно", k=1, filters=Filters())
+    assert hits[0].article.source == "sub/wheat.txt"
+
+
+def test_only_what_is_new_is_embedded(
+    build: Callable[[], RebuildReport], articles: Path, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    n_documents = hashed_words.n_documents
+    (articles / "snow.txt").write_text("Снег растаял за день. Реки вышли из берегов.")
+    report = build()
+    assert changes(report) == {"n_added": 1, "n_unchanged": 3}
+    assert (report.n_embedded, hashed_words.n_documents - n_documents) == (1, 2)
+
+
+def test_anew_all_is_embedded_again(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    first = build()
+    report = build_index([articles], settings=index_settings, model=hashed_words, anew=True)
+    assert changes(report) == {"n_unchanged": 3}
+    assert (report.published, report.n_embedded, report.n_chunks) == (True, 3, first.n_chunks)
+    assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def test_two_files_that_people_know_by_one_name(
+    tmp_path: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    """Of two folders that are given: of what changed in their place and of what came there each counts once."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "a.txt").write_text("Мост закрыли.")
+    build_index(folders, settings=index_settings, model=hashed_words)
+    (folders[0] / "a.txt").write_text("Мост открыли.")
+    (folders[1] / "a.txt").write_text("Мост открыли вновь.")
+    report = build_index(folders, settings=index_settings, model=hashed_words)
+    assert changes(report) == {"n_changed": 1, "n_added": 1}
+    (folders[0] / "a.txt").unlink()
+    (folders[1] / "a.txt").write_text("Мост снова закрыли.")
+    report = build_index(folders, settings=index_settings, model=hashed_words)
+    assert changes(report) == {"n_changed": 1, "n_deleted": 1}
+
+
 def test_bad_article_is_named_and_the_rest_indexed(build: Callable[[], RebuildReport], articles: Path) -> None:
     (articles / "rows.jsonl").write_text('{"text": "Снег растаял за день."}\n{"text": 5}\n')
     (articles / "empty.txt").touch()
     report = build()
     assert report.n_articles == 4
-    assert [(item.source, item.line) for item in report.skipped] == [("empty.txt", None), ("rows.jsonl", 2)]
+    assert [(item.source, item.line) for item in report.failed] == [("empty.txt", None), ("rows.jsonl", 2)]
+    again = build()
+    assert (again.published, again.failed) == (False, report.failed)
 
 
 @pytest.mark.parametrize("emptied", [True, False])
@@ -160,10 +230,15 @@ def test_build_that_fails_leaves_the_index(
     assert current_generation(index_settings.data_dir) == first.generation
     assert sorted(path.name for path in index_root(index_settings.data_dir).iterdir()) == [
         "CURRENT",
+        "building",
         first.generation,
+        "sources.sqlite",
         "writer.lock",
     ]
-    assert build().n_articles == 4
+    assert len(texts(index_settings, hashed_words, "зерно погода")) == 3
+    assert changes(build()) == {"n_added": 1, "n_unchanged": 3}
+    assert not (index_root(index_settings.data_dir) / "building").exists()
+    assert len(texts(index_settings, hashed_words, "зерно погода")) == 4
 
 
 def test_other_model_or_chunk_size_is_refused_with_the_command(
@@ -184,16 +259,32 @@ def test_no_index_yet_names_the_command(index_settings: IndexSettings, hashed_wo
         Index(index_settings, hashed_words)
 
 
-FILES = [
+READ = [
     "manifest.json",
     "articles.sqlite",
-    "chroma/chroma.sqlite3",
-    *[f"lexical/{name}.index.npy" for name in ("data.csc", "indices.csc", "indptr.csc")],
-    *[f"lexical/{name}.index.json" for name in ("params", "vocab")],
-    *[f"vectors/{name}" for name in ("chunks.npy", "chunk_vectors.f32", "sentences.npy", "sentence_vectors.f16")],
+    "texts.utf8",
+    "chroma/0000/chroma.sqlite3",
+    "lexical/vocabulary.txt",
+    "lexical/lengths.i32",
+    *[f"lexical/0000/{name}.npy" for name in ("starts", "rows", "counts")],
+    *[f"vectors/{name}" for name in ("chunks.rows", "chunk_vectors.f32", "sentences.i32", "sentence_vectors.f16")],
     *[f"words/{name}.npy" for name in ("terms", "vectors", "means")],
-    *[f"late/{name}" for name in ("first_words.npy", "word_starts.i32", "states.u4")],
+    *[f"late/{name}" for name in ("word_ends.i64", "word_starts.i32", "states.u4")],
 ]
+FOR_THE_NEXT_BUILD = [f"words/{name}" for name in ("all_terms.txt", "counts.npy", "sums.i32")]
+DAMAGES: list[Callable[[bytes], bytes | None]] = [
+    lambda content: b"",
+    lambda content: b"not what it was",
+    lambda content: content[: len(content) // 2],
+    lambda content: None,
+]
+
+
+def damage(path: Path, content: bytes | None) -> None:
+    """The file alone, which other generations may share."""
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
 
 
 def test_the_files_of_a_generation_are_those_that_the_tests_damage(
@@ -202,21 +293,50 @@ def test_the_files_of_a_generation_are_those_that_the_tests_damage(
     """But for those of Chroma's graph, which it writes from a thousand chunks on."""
     folder = index_root(index_settings.data_dir) / build().generation
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert {name for name in found if not name.endswith(".bin")} == set(FILES)
+    assert {name for name in found if not name.endswith(".bin")} == {*READ, *FOR_THE_NEXT_BUILD}
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", READ)
 def test_damaged_generation_is_told_and_mended_by_a_build(
     build: Callable[[], RebuildReport], index_settings: IndexSettings, hashed_words: HashedWordsModel, name: str
 ) -> None:
-    path = index_root(index_settings.data_dir) / build().generation / name
-    content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"not what it was", None):
-        path.unlink() if damaged is None else path.write_bytes(damaged)
-        with pytest.raises(IndexDamagedError, match="otvet index"):
-            Index(index_settings, hashed_words)
-    assert build().published
-    assert len(texts(index_settings, hashed_words, "зерно")) == 3
+    for mended_of in (2, 4):
+        path = index_root(index_settings.data_dir) / build().generation / name
+        content = path.read_bytes()
+        for how in DAMAGES[:mended_of]:
+            damage(path, how(content))
+            with pytest.raises(IndexDamagedError, match="otvet index"):
+                Index(index_settings, hashed_words)
+        assert build().published
+        assert len(texts(index_settings, hashed_words, "зерно")) == 3
+
+
+def words_of(generation: Path) -> dict[str, list[float]]:
+    terms, vectors = (np.load(generation / "words" / name) for name in ("terms.npy", "vectors.npy"))
+    return dict(zip(terms.tolist(), vectors.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", FOR_THE_NEXT_BUILD)
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damage_that_only_the_next_build_meets_is_mended_by_it(
+    build: Callable[[], RebuildReport],
+    articles: Path,
+    index_settings: IndexSettings,
+    hashed_words: HashedWordsModel,
+    name: str,
+    how: Callable[[bytes], bytes | None],
+) -> None:
+    """Nothing is embedded for that."""
+    root = index_root(index_settings.data_dir)
+    path = root / build().generation / name
+    damage(path, how(path.read_bytes()))
+    (articles / "snow.txt").write_text("Снег растаял за день.")
+    assert build().n_embedded == 1
+    mended = words_of(root / build().generation)
+    fresh = words_of(root / build_index([articles], settings=index_settings, model=hashed_words, anew=True).generation)
+    assert mended.keys() == fresh.keys()
+    for term, vector in fresh.items():
+        np.testing.assert_allclose(mended[term], vector, atol=1e-5)
 
 
 def test_damaged_graph_of_a_large_index_is_told_and_mended_by_a_build(
@@ -224,7 +344,7 @@ def test_damaged_graph_of_a_large_index_is_told_and_mended_by_a_build(
 ) -> None:
     rows = [json.dumps({"text": f"Выпуск номер {number}.", "language": "ru"}) for number in range(1100)]
     (articles / "many.jsonl").write_text("\n".join(rows))
-    (path,) = (index_root(index_settings.data_dir) / build().generation).glob("chroma/*/header.bin")
+    (path,) = (index_root(index_settings.data_dir) / build().generation).glob("chroma/0000/*/header.bin")
     path.unlink()
     with pytest.raises(IndexDamagedError, match="otvet index"):
         texts(index_settings, hashed_words, "зерно")
@@ -332,6 +452,8 @@ def test_open_index_follows_a_new_generation_and_a_lease_keeps_the_old(
         with index.lease() as now:
             assert now.name == second.generation
         assert held.articles.n_articles == held.chunks.count() == 3
+        assert generation_names(index_settings.data_dir) == [first.generation, second.generation]
+    assert generation_names(index_settings.data_dir) == [second.generation]
     assert search.search("снег растаял", k=1, filters=Filters())[0].article.source == "snow.txt"
     index.close()
 
@@ -407,7 +529,15 @@ def test_progress_is_told_to_the_end(
     monkeypatch.setattr(rebuild, "ARTICLES_AT_ONCE", 2)
     told: list[tuple[str, int, int]] = []
     build_index([articles], settings=index_settings, model=hashed_words, progress=lambda *values: told.append(values))
-    assert told == [("read", 1, 0), ("read", 2, 0), ("read", 3, 0), ("embed", 2, 3), ("embed", 3, 3)]
+    assert [one for one in told if one[0] != "store"] == [
+        ("read", 1, 0),
+        ("read", 2, 0),
+        ("read", 3, 0),
+        ("embed", 2, 3),
+        ("embed", 3, 3),
+    ]
+    assert told[5:] == sorted(told[5:])
+    assert told[-1] == ("store", 3, 3)
 
 
 def test_words_find_what_meaning_ranks_last(

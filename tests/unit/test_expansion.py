@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from fakes import HashedWordsModel
 from index.embedding import Vectors
 from index.expansion import MEANING_WEIGHT, NAME_WEIGHT, expand
+from index.late_interaction import pack
 from index.lexical import NAME, Alternatives, LexicalIndex, LexicalWriter
 from index.names import name_keys
 from index.text import terms_and_words
-from index.words import WordIndex, WordWriter, mean_states
+from index.words import WordIndex, WordWriter, content_words, mean_states
 
 TEXTS = [
     "Зерно привезли на двух судах.",
@@ -48,12 +50,16 @@ class Legs(NamedTuple):
 @pytest.fixture(scope="module")
 def legs(tmp_path_factory: pytest.TempPathFactory) -> Legs:
     folder, model = tmp_path_factory.mktemp("generation"), Bilingual()
-    lexical, words = LexicalWriter(), WordWriter()
-    lexical.add(TEXTS)
-    lexical.save(folder / "lexical")
-    words.add(TEXTS, model.encode_passages(TEXTS))
-    words.save(folder / "words", mean_states(model))
-    return Legs(model, WordIndex(folder / "words"), LexicalIndex(folder / "lexical"))
+    means = mean_states(model)
+    lexical, words = LexicalWriter(folder / "lexical"), WordWriter(folder / "words", means)
+    for text, encoding in zip(TEXTS, model.encode_passages(TEXTS), strict=True):
+        lexical.add(text)
+        content = content_words(text, encoding, means)
+        words.add(content.words, pack(content.states))
+    lexical.save()
+    words.save()
+    alive = np.ones(len(TEXTS), np.bool_)
+    return Legs(model, WordIndex(folder / "words"), LexicalIndex(folder / "lexical", alive=alive))
 
 
 @settings(deadline=None)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from index.articles import ArticleStore, ArticleWriter
 from index.filtering import ArticleColumns
 from index.records import Article, Filters
+from index.rows import Sizes
 
 BARE = Article("", "Мост", "Мост открыли.", None, None, None, (), "ru", "a.txt")
 SPRING = date(2024, 3, 1)
@@ -40,11 +41,20 @@ FILTERS = st.builds(
 )
 
 
-def columns_of(articles: Sequence[Article]) -> ArticleColumns:
-    return ArticleColumns(
-        (each.article_id, each.published_at.isoformat() if each.published_at else None, each.publisher, each.language)
-        for each in articles
+def columns_of(articles: Sequence[Article | None]) -> ArticleColumns:
+    """None is an article that was deleted."""
+    rows = (
+        (
+            position,
+            each.article_id,
+            each.published_at.isoformat() if each.published_at else None,
+            each.publisher,
+            each.language,
+        )
+        for position, each in enumerate(articles)
+        if each is not None
     )
+    return ArticleColumns(rows, n_positions=len(articles))
 
 
 def passes(article: Article, filters: Filters) -> bool:
@@ -67,18 +77,38 @@ def test_the_mask_says_what_each_article_says(articles: list[Article], filters: 
     assert mask.tolist() == [passes(article, filters) for article in articles]
 
 
-@settings(deadline=None, max_examples=50)
-@given(ARTICLES, st.lists(FILTERS, max_size=5))
-def test_it_agrees_with_the_article_store(
-    tmp_path_factory: pytest.TempPathFactory, articles: list[Article], several: list[Filters]
+@settings(deadline=None)
+@given(ARTICLES, st.sets(st.sampled_from(IDS)), FILTERS)
+def test_deleted_articles_pass_nothing_and_change_nothing(
+    articles: list[Article], deleted: set[str], filters: Filters
 ) -> None:
-    path = tmp_path_factory.mktemp("any") / "articles.sqlite"
-    with ArticleWriter(path) as writer:
+    left = [article if article.article_id not in deleted else None for article in articles]
+    columns, whole = columns_of(left), columns_of(articles)
+    assert columns.is_there.tolist() == [article is not None for article in left]
+    assert columns.article_ids == [article.article_id if article else "" for article in left]
+    assert columns.mask(filters).tolist() == [article is not None and passes(article, filters) for article in left]
+    for position, article in enumerate(articles):
+        assert columns.position(article.article_id) == (position if left[position] else None)
+    for found, expected in ((columns.is_cyrillic, whole.is_cyrillic), (columns.days, whole.days)):
+        np.testing.assert_array_equal(found, np.where(columns.is_there, expected, 0))
+
+
+@settings(deadline=None, max_examples=50)
+@given(ARTICLES, st.sets(st.sampled_from(IDS)), st.lists(FILTERS, max_size=5))
+def test_it_agrees_with_the_article_store(
+    tmp_path_factory: pytest.TempPathFactory, articles: list[Article], deleted: set[str], several: list[Filters]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    with closing(ArticleWriter(folder)) as writer:
         for article in articles:
             writer.add(article)
-    with closing(ArticleStore(path)) as store:
+        writer.delete(deleted)
+        writer.commit(Sizes())
+    with closing(ArticleStore(folder)) as store:
         columns = store.columns()
-        assert columns.article_ids == [article.article_id for article in articles]
+        assert columns.article_ids == [
+            article.article_id if article.article_id not in deleted else "" for article in articles
+        ]
         for filters in [Filters(), *several]:
             assert int(columns.mask(filters).sum()) == store.count(filters)
 
@@ -93,14 +123,15 @@ def test_it_agrees_with_the_article_store(
 )
 def test_undated_articles_pass_no_date_filter(filters: Filters) -> None:
     dated = replace(BARE, article_id=IDS[1], published_at=date.min)
-    columns = columns_of([replace(BARE, article_id=IDS[0]), dated, replace(dated, published_at=date.max)])
+    latest = replace(dated, article_id=IDS[2], published_at=date.max)
+    columns = columns_of([replace(BARE, article_id=IDS[0]), dated, latest])
     assert columns.mask(filters).tolist() == [False, True, True]
     assert columns.mask(Filters()).all()
 
 
 def test_both_ends_are_included() -> None:
     days = [SPRING + timedelta(n) for n in range(5)]
-    columns = columns_of([replace(BARE, published_at=day) for day in days])
+    columns = columns_of([replace(BARE, article_id=id_, published_at=day) for id_, day in zip(IDS, days, strict=False)])
     assert columns.mask(Filters(published_from=days[1], published_to=days[3])).tolist() == [0, 1, 1, 1, 0]
     assert columns.mask(Filters(published_from=days[2], published_to=days[2])).tolist() == [0, 0, 1, 0, 0]
 

@@ -22,32 +22,30 @@ TEXTS = [
     "Grain prices fell in the port. Chavez said so.",
     "…",
 ]
-FILES = [
-    "data.csc.index.npy",
-    "indices.csc.index.npy",
-    "indptr.csc.index.npy",
-    "params.index.json",
-    "vocab.index.json",
-]
+FILES = ["vocabulary.txt", "lengths.i32", "0000/starts.npy", "0000/rows.npy", "0000/counts.npy"]
 
 
-def save(folder: Path, *batches: Sequence[str]) -> LexicalIndex:
-    writer = LexicalWriter()
-    for batch in batches:
-        writer.add(batch)
-    writer.save(folder)
-    return LexicalIndex(folder)
+def save(folder: Path, texts: Sequence[str]) -> LexicalIndex:
+    writer = LexicalWriter(folder)
+    for text in texts:
+        writer.add(text)
+    writer.save()
+    return read(folder, len(texts))
+
+
+def read(folder: Path, n_chunks: int = len(TEXTS)) -> LexicalIndex:
+    return LexicalIndex(folder, alive=np.ones(n_chunks, np.bool_))
 
 
 @pytest.fixture
 def lexical(tmp_path: Path) -> LexicalIndex:
-    return save(tmp_path / "lexical", TEXTS[:2], TEXTS[2:])
+    return save(tmp_path / "lexical", TEXTS)
 
 
 @pytest.fixture(scope="module")
 def shared_lexical(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
     """Of words that are in most chunks and words that are in one."""
-    return save(tmp_path_factory.mktemp("shared") / "lexical", TEXTS, ["мост и порт"] * 7)
+    return save(tmp_path_factory.mktemp("shared") / "lexical", TEXTS + ["мост и порт"] * 7)
 
 
 def plain(query: str) -> list[Alternatives]:
@@ -208,6 +206,18 @@ def test_texts_without_a_single_word(tmp_path: Path) -> None:
     assert lexical.shares(plain("мост")).tolist() == [0.0, 0.0]
 
 
+def test_no_chunks_at_all(tmp_path: Path) -> None:
+    lexical = save(tmp_path / "lexical", [])
+    assert len(lexical) == 0
+    assert "мост" not in lexical
+    assert lexical.shares(plain("мост")).shape == (0,)
+
+
+def test_the_files_are_those_that_the_tests_damage(lexical: LexicalIndex, tmp_path: Path) -> None:
+    folder = tmp_path / "lexical"
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == set(FILES)
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("left", [None, 0.0, 0.5])
 def test_missing_and_truncated_files_are_told(
@@ -217,11 +227,31 @@ def test_missing_and_truncated_files_are_told(
     content = path.read_bytes()
     path.unlink() if left is None else path.write_bytes(content[: int(left * len(content))])
     with pytest.raises(IndexDamagedError, match="otvet index"):
-        LexicalIndex(tmp_path / "lexical")
+        read(tmp_path / "lexical")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_other_files_are_told(lexical: LexicalIndex, tmp_path: Path, name: str) -> None:
     (tmp_path / "lexical" / name).write_bytes(b"not it")
     with pytest.raises(IndexDamagedError, match="otvet index"):
-        LexicalIndex(tmp_path / "lexical")
+        read(tmp_path / "lexical")
+
+
+@pytest.mark.parametrize("n_chunks", [0, 4, 6])
+def test_another_number_of_chunks_is_told(lexical: LexicalIndex, tmp_path: Path, n_chunks: int) -> None:
+    with pytest.raises(IndexDamagedError, match="otvet index"):
+        read(tmp_path / "lexical", n_chunks)
+
+
+def test_a_vocabulary_that_lacks_a_term_or_has_one_too_many_is_told(lexical: LexicalIndex, tmp_path: Path) -> None:
+    path = tmp_path / "lexical" / "vocabulary.txt"
+    terms_there = path.read_text().split("\n")
+    for damaged in (terms_there[:-1], [*terms_there, "штуковин"]):
+        path.write_text("\n".join(damaged))
+        with pytest.raises(IndexDamagedError, match="otvet index"):
+            read(tmp_path / "lexical")
+
+
+def test_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(IndexDamagedError, match="otvet index"):
+        read(tmp_path / "lexical")

@@ -1,5 +1,8 @@
 """Vectors in plain files: what goes in comes out, and what is nearest is what NumPy says of all of them."""
 
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +12,15 @@ from hypothesis import strategies as st
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
+from index.rows import Mask
 from index.sentences import Span
-from index.vectors import FEW, ChunkPlace, Mask, Rows, VectorIndex, VectorWriter
+from index.vectors import CHUNK, FEW, FILES, ChunkPlace, Rows, VectorIndex, VectorWriter, keep_vectors
 
 DIM = 16
 N_ARTICLES, CHUNKS_EACH = 60, 3
 N = N_ARTICLES * CHUNKS_EACH
 CHUNK_CHARS = 100
-FILES = ["chunks.npy", "chunk_vectors.f32", "sentences.npy", "sentence_vectors.f16"]
+SHORTEST_FIRST = ["chunks.rows", "sentences.i32", "chunk_vectors.f32", "sentence_vectors.f16"]
 HALF_PRECISION = 0.001
 
 
@@ -41,35 +45,112 @@ def spans(row: int) -> list[Span]:
     return [Span(start + 10 * at, start + 10 * at + 9) for at in range(N_SENTENCES[row])]
 
 
-def write(folder: Path, n: int = N) -> None:
-    with VectorWriter(folder) as writer:
-        for row in range(n):
+@contextmanager
+def writing(folder: Path, n_chunks: int = 0) -> Iterator[VectorWriter]:
+    """Goes on behind the first `n_chunks` of those that `write` writes."""
+    n_sentences = sum(N_SENTENCES[:n_chunks])
+    with closing(VectorWriter(folder, dim=DIM, n_chunks=n_chunks, n_sentences=n_sentences)) as writer:
+        yield writer
+
+
+def write(folder: Path, n: int = N, first: int = 0) -> None:
+    with writing(folder, first) as writer:
+        for row in range(first, n):
             writer.add(place(row), CHUNK_VECTORS[row], spans(row), SENTENCE_VECTORS[row])
+        assert (writer.n_chunks, writer.n_sentences) == (n, sum(N_SENTENCES[:n]))
+
+
+def read(folder: Path, n: int = N, *, dim: int = DIM) -> VectorIndex:
+    return VectorIndex(folder, dim=dim, n_chunks=n, n_sentences=sum(N_SENTENCES[:n]))
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> VectorIndex:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generation") / "vectors"
     write(folder)
-    return VectorIndex(folder, dim=DIM)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(whole: Path) -> VectorIndex:
+    return read(whole)
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> VectorIndex:
     write(tmp_path / "vectors", n=0)
-    return VectorIndex(tmp_path / "vectors", dim=DIM)
+    return read(tmp_path / "vectors", n=0)
 
 
-def test_everything_comes_back(index: VectorIndex) -> None:
-    assert len(index) == N
-    np.testing.assert_array_equal(index.vectors(np.arange(N)), CHUNK_VECTORS)
-    np.testing.assert_array_equal(index.articles, np.repeat(np.arange(N_ARTICLES), CHUNKS_EACH))
-    for row in range(N):
+def assert_everything_is_there(index: VectorIndex, n: int = N) -> None:
+    assert len(index) == n
+    np.testing.assert_array_equal(index.vectors(np.arange(n)), CHUNK_VECTORS[:n])
+    np.testing.assert_array_equal(index.articles, np.repeat(np.arange(N_ARTICLES), CHUNKS_EACH)[:n])
+    for row in range(n):
         assert index.place(row) == place(row)
         found, vectors = index.sentences(row)
         assert found == spans(row)
         assert (vectors.dtype, vectors.shape) == (np.float32, (N_SENTENCES[row], DIM))
         np.testing.assert_array_equal(vectors, SENTENCE_VECTORS[row].astype(np.float16).astype(np.float32))
+
+
+def test_everything_comes_back(index: VectorIndex) -> None:
+    assert_everything_is_there(index)
+
+
+@pytest.mark.parametrize("first", [0, 1, 7, N - 1, N])
+def test_written_in_two_goes_it_is_as_in_one(tmp_path: Path, first: int) -> None:
+    write(tmp_path / "vectors", n=first)
+    write(tmp_path / "vectors", first=first)
+    assert_everything_is_there(read(tmp_path / "vectors"))
+
+
+def test_what_was_written_beyond_the_promised_rows_is_cut_off(tmp_path: Path) -> None:
+    write(tmp_path / "vectors", n=12)
+    write(tmp_path / "vectors", n=9, first=5)
+    assert_everything_is_there(read(tmp_path / "vectors", n=9), n=9)
+    assert_told(tmp_path / "vectors", n=10)
+
+
+def test_a_writer_refuses_to_go_on_from_fewer_rows(tmp_path: Path) -> None:
+    write(tmp_path / "vectors", n=5)
+    with (
+        pytest.raises(IndexDamagedError, match=r"fewer than 6 rows; run: otvet index"),
+        writing(tmp_path / "vectors", 6),
+    ):
+        pass
+    assert_everything_is_there(read(tmp_path / "vectors", n=5), n=5)
+
+
+def test_a_reader_sees_no_more_than_its_generation_has(tmp_path: Path) -> None:
+    """The files go on growing under it, as generations share them."""
+    write(tmp_path / "vectors", n=6)
+    before = read(tmp_path / "vectors", n=6)
+    write(tmp_path / "vectors", first=6)
+    for index in (before, read(tmp_path / "vectors", n=6)):
+        assert_everything_is_there(index, n=6)
+        assert index.rows_in(2, 0, 999) == []
+        assert_nearest(index, QUERIES[0], 2, np.ones(6, np.bool_))
+        assert index.best_sentences(QUERIES[0], np.arange(6)).shape == (6,)
+    assert_everything_is_there(read(tmp_path / "vectors"))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.booleans(), min_size=N_ARTICLES, max_size=N_ARTICLES))
+def test_what_is_kept_stands_in_a_new_folder_as_it_was(
+    whole: Path, index: VectorIndex, tmp_path_factory: pytest.TempPathFactory, kept: list[bool]
+) -> None:
+    """But for the positions of articles, which follow one another again."""
+    copy, mask, positions = tmp_path_factory.mktemp("kept") / "copy", np.repeat(kept, CHUNKS_EACH), np.cumsum(kept) - 1
+    sizes = keep_vectors(whole, copy, mask, dim=DIM, n_sentences=sum(N_SENTENCES), positions=positions)
+    found = VectorIndex(copy, dim=DIM, n_chunks=sizes.n_chunks, n_sentences=sizes.n_sentences)
+    rows = np.flatnonzero(mask)
+    assert len(found) == len(rows)
+    np.testing.assert_array_equal(found.vectors(np.arange(len(rows))), CHUNK_VECTORS[rows])
+    for row, old in enumerate(rows.tolist()):
+        assert found.place(row) == place(old)._replace(article=positions[place(old).article])
+        for one, other in zip(found.sentences(row), index.sentences(old), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_places_are_plain_numbers(index: VectorIndex) -> None:
@@ -105,10 +186,11 @@ def test_best_sentences_of_the_first_the_last_and_the_same_chunks(index: VectorI
 def test_equal_vectors_have_equal_cosines_wherever_they_stand(tmp_path: Path, n: int) -> None:
     """BLAS adds in another order in the last rows of a product; equal scores would then not be equal."""
     vector, dim = QUERIES[:1].repeat(24, axis=1).ravel() / 24**0.5, 24 * DIM
-    with VectorWriter(tmp_path / "vectors") as writer:
+    n_each = [1 + row % 3 for row in range(n)]
+    with closing(VectorWriter(tmp_path / "vectors", dim=dim)) as writer:
         for row in range(n):
-            writer.add(place(row), vector, [Span(0, 1)] * (1 + row % 3), np.stack([vector] * (1 + row % 3)))
-    index = VectorIndex(tmp_path / "vectors", dim=dim)
+            writer.add(place(row), vector, [Span(0, 1)] * n_each[row], np.stack([vector] * n_each[row]))
+    index = VectorIndex(tmp_path / "vectors", dim=dim, n_chunks=n, n_sentences=sum(n_each))
     query = np.random.default_rng(4).normal(size=dim).astype(np.float32)
     assert len(set(index.cosines(query, np.arange(n)).tolist())) == 1
     assert len(set(index.best_sentences(query, np.arange(n)).tolist())) == 1
@@ -116,7 +198,7 @@ def test_equal_vectors_have_equal_cosines_wherever_they_stand(tmp_path: Path, n:
 
 def nearest(query: Vectors, k: int, mask: Mask) -> set[int]:
     """The `k` nearest rows, by looking at each."""
-    rows = [row for row in range(N) if mask[row]]
+    rows = [row for row in range(len(mask)) if mask[row]]
     return set(sorted(rows, key=lambda row: -float(CHUNK_VECTORS[row] @ query))[:k])
 
 
@@ -181,68 +263,94 @@ def test_empty_index(empty: VectorIndex) -> None:
     assert empty.rows_in(0, 0, 9) == []
 
 
+def assert_told(folder: Path, n: int = 5, *, dim: int = DIM) -> None:
+    with pytest.raises(IndexDamagedError, match=r"vectors.*run: otvet index"):
+        read(folder, n, dim=dim)
+
+
 class TestDamaged:
+    """A file that holds less than it should, or that contradicts itself, is told when it is opened."""
+
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         write(tmp_path / "vectors", n=5)
         return tmp_path / "vectors"
 
-    def assert_told(self, folder: Path, dim: int = DIM) -> None:
-        with pytest.raises(IndexDamagedError, match=r"vectors.*run: otvet index"):
-            VectorIndex(folder, dim=dim)
-
     @pytest.mark.parametrize("name", FILES)
     def test_missing_file(self, folder: Path, name: str) -> None:
         (folder / name).unlink()
-        self.assert_told(folder)
+        assert_told(folder)
 
     @pytest.mark.parametrize("name", FILES)
-    @pytest.mark.parametrize("n_left", [0, 1, 100, -1])
+    @pytest.mark.parametrize("n_left", [0, 1, 97, -1])
     def test_truncated_file(self, folder: Path, name: str, n_left: int) -> None:
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[:n_left])
-        self.assert_told(folder)
+        assert_told(folder)
 
     @pytest.mark.parametrize("name", FILES)
     def test_file_of_something_else(self, folder: Path, name: str) -> None:
         (folder / name).write_bytes(b"not what it was")
-        self.assert_told(folder)
+        assert_told(folder)
+
+    @pytest.mark.parametrize(("other", "name"), [*combinations(SHORTEST_FIRST, 2)])
+    def test_shorter_file_in_the_place_of_another(self, folder: Path, name: str, other: str) -> None:
+        """Rows have no head that tells whose they are; only how many they are is known."""
+        (folder / name).write_bytes((folder / other).read_bytes())
+        assert_told(folder)
+
+    @pytest.mark.parametrize("other", SHORTEST_FIRST[1:])
+    def test_other_rows_in_the_place_of_chunks(self, folder: Path, other: str) -> None:
+        """That chunks go from article to article, and each from sentence to sentence, is looked at."""
+        (folder / "chunks.rows").write_bytes((folder / other).read_bytes())
+        assert_told(folder)
 
     @pytest.mark.parametrize("name", FILES)
-    @pytest.mark.parametrize("other", FILES)
-    def test_file_in_the_place_of_another(self, folder: Path, name: str, other: str) -> None:
-        if name != other:
-            (folder / name).write_bytes((folder / other).read_bytes())
-            self.assert_told(folder)
-
-    @pytest.mark.parametrize(("name", "other"), [("chunks.npy", "sentences.npy"), ("sentences.npy", "chunks.npy")])
-    def test_file_in_the_place_of_another_as_long(self, tmp_path: Path, name: str, other: str) -> None:
-        """One chunk of one sentence."""
-        write(tmp_path / "vectors", n=1)
-        (tmp_path / "vectors" / name).write_bytes((tmp_path / "vectors" / other).read_bytes())
-        self.assert_told(tmp_path / "vectors")
+    def test_file_of_a_smaller_generation(self, folder: Path, tmp_path: Path, name: str) -> None:
+        write(tmp_path / "smaller", n=4)
+        (folder / name).write_bytes((tmp_path / "smaller" / name).read_bytes())
+        assert_told(folder)
 
     @pytest.mark.parametrize("name", FILES)
-    def test_file_of_another_generation(self, folder: Path, tmp_path: Path, name: str) -> None:
+    def test_file_of_a_later_generation_is_as_good(self, folder: Path, tmp_path: Path, name: str) -> None:
         write(tmp_path / "larger", n=6)
         (folder / name).write_bytes((tmp_path / "larger" / name).read_bytes())
-        self.assert_told(folder)
+        assert_everything_is_there(read(folder, n=5), n=5)
+
+    @pytest.mark.parametrize(
+        "contradict",
+        [
+            lambda chunks: np.put(chunks["article"], [1], [9]),
+            lambda chunks: np.put(chunks["article"], [4], [0]),
+            lambda chunks: np.put(chunks["first_sentence"], [2], [99]),
+            lambda chunks: np.put(chunks["first_sentence"], [4], [0]),
+        ],
+    )
+    def test_chunks_out_of_order(self, folder: Path, contradict: Callable[[np.ndarray], None]) -> None:
+        chunks = np.fromfile(folder / "chunks.rows", CHUNK)
+        contradict(chunks)
+        chunks.tofile(folder / "chunks.rows")
+        assert_told(folder)
+
+    def test_more_sentences_than_the_files_have(self, folder: Path) -> None:
+        with pytest.raises(IndexDamagedError, match="run: otvet index"):
+            VectorIndex(folder, dim=DIM, n_chunks=5, n_sentences=sum(N_SENTENCES[:5]) + 1)
 
     def test_other_width(self, folder: Path) -> None:
-        self.assert_told(folder, dim=DIM + 1)
+        assert_told(folder, dim=DIM + 1)
 
     def test_missing_folder(self, tmp_path: Path) -> None:
-        self.assert_told(tmp_path / "vectors")
+        assert_told(tmp_path / "vectors")
 
 
 def test_a_scan_in_several_lots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of 4096 bytes, so that each lot begins a page of memory; the last lot is smaller."""
     monkeypatch.setattr("index.vectors.SCANNED_AT_ONCE", 4)
     vectors = np.random.default_rng(5).standard_normal((11, 1024)).astype(np.float32)
-    with VectorWriter(tmp_path / "wide") as writer:
+    with closing(VectorWriter(tmp_path / "wide", dim=1024)) as writer:
         for at, vector in enumerate(vectors):
             writer.add(ChunkPlace(at, 0, 1), vector, [Span(0, 1)], vector[None])
-    index = VectorIndex(tmp_path / "wide", dim=1024)
+    index = VectorIndex(tmp_path / "wide", dim=1024, n_chunks=11, n_sentences=11)
     everything = np.ones(11, np.bool_)
     for _ in range(2):  # what was given back is read again
         found = index.nearest(vectors[9], k=3, mask=everything)

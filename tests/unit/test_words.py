@@ -10,8 +10,17 @@ from fakes import DIM, HashedWordsModel
 from index import words
 from index.embedding import EmbeddingModel, Encoding, Vectors
 from index.errors import IndexDamagedError
+from index.late_interaction import pack
 from index.sentences import Span
-from index.words import MIN_OF_BEST, MIN_SIMILARITY, NEAREST, WordIndex, WordWriter, mean_states
+from index.words import (
+    MIN_OF_BEST,
+    MIN_SIMILARITY,
+    NEAREST,
+    WordIndex,
+    WordWriter,
+    content_words,
+    mean_states,
+)
 
 SENTENCES = [
     "Вечером в порт пришли два судна с зерном.",
@@ -38,10 +47,13 @@ class Bilingual(HashedWordsModel):
         return super()._vector(" ".join(self.MEANINGS.get(word, word) for word in text.lower().split()))
 
 
-def save(folder: Path, model: EmbeddingModel, sentences: Sequence[str]) -> WordIndex:
-    writer = WordWriter()
-    writer.add(sentences, model.encode_passages(sentences))
-    writer.save(folder, mean_states(model))
+def save(folder: Path, model: EmbeddingModel, chunks: Sequence[str]) -> WordIndex:
+    means = mean_states(model)
+    writer = WordWriter(folder, means)
+    for chunk, encoding in zip(chunks, model.encode_passages(chunks), strict=True):
+        content = content_words(chunk, encoding, means)
+        writer.add(content.words, pack(content.states))
+    writer.save()
     return WordIndex(folder)
 
 
@@ -110,10 +122,10 @@ class TestNearest:
         fillers = [f"слово{letter}" for letter in "абвгдежзиклмнопрстуфхцчшщэюя"]  # whose mean is near 0
         vectors = dict(zip(fillers, [*axes[10 : 10 + len(fillers) // 2], *-axes[10:]], strict=False))
         vectors |= {"ближний": axes[0], "средний": mixed[0], "дальний": mixed[1]}
-        writer = WordWriter()
+        writer = WordWriter(tmp_path / "words", mean_states(HashedWordsModel()))
         for word, vector in vectors.items():
-            writer.add([word], [Encoding(vector, (Span(0, len(word)),), vector[None])])
-        writer.save(tmp_path / "words", mean_states(HashedWordsModel()))
+            writer.add([word], pack(vector[None]))
+        writer.save()
         index = WordIndex(tmp_path / "words")
         asked = Encoding(axes[0], (Span(0, 5),), axes[:1])
         found = index.nearest("port?", asked, known=set())["port?"]
@@ -122,15 +134,32 @@ class TestNearest:
 
 
 class TestWriter:
-    def test_a_word_is_the_mean_of_all_its_sentences(self, tmp_path: Path, bilingual: Bilingual) -> None:
+    @pytest.mark.parametrize("at_once", [1, 7, 1000])
+    def test_a_word_is_the_mean_of_all_its_chunks(
+        self, tmp_path: Path, bilingual: Bilingual, monkeypatch: pytest.MonkeyPatch, at_once: int
+    ) -> None:
+        """However many are added up at once."""
         together = save(tmp_path / "together", bilingual, SENTENCES)
-        writer = WordWriter()
-        for sentence in SENTENCES:
-            writer.add([sentence], bilingual.encode_passages([sentence]))
-        writer.save(tmp_path / "apart", mean_states(bilingual))
-        apart = WordIndex(tmp_path / "apart")
+        monkeypatch.setattr(words, "WORDS_AT_ONCE", at_once)
+        apart = save(tmp_path / "apart", bilingual, SENTENCES)
         for query in ("grain", "мост", "Is the bridge repaired?"):
             assert near(apart, bilingual, query) == near(together, bilingual, query)
+
+    def test_a_mean_is_that_of_the_formula(self, tmp_path: Path) -> None:
+        """Of random states, as far as 4 bits tell; all words are of one alphabet and have one mean."""
+        states = np.random.default_rng(1).standard_normal((30, 384)).astype(np.float32)
+        states /= np.linalg.norm(states, axis=1, keepdims=True)
+        asked = ["мост", "порт", "зерно"]
+        writer = WordWriter(tmp_path / "words", np.zeros((2, 384), np.float32))
+        for at in range(0, 30, 3):
+            writer.add(asked, pack(states[at : at + 3]))
+        writer.save()
+        expected = states.reshape(10, 3, 384).mean(axis=0) - states.mean(axis=0)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        query = Encoding(expected[0], tuple(Span(*at) for at in ((0, 4), (5, 9), (10, 15))), expected)
+        found = WordIndex(tmp_path / "words").nearest(" ".join(asked), query, known=set())
+        for word, stem in zip(asked, ["мост", "порт", "зерн"], strict=True):
+            assert found[word] == {stem: pytest.approx(1, abs=0.02)}
 
     def test_the_most_frequent_words_are_kept(
         self, tmp_path: Path, bilingual: Bilingual, monkeypatch: pytest.MonkeyPatch

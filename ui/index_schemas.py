@@ -1,0 +1,119 @@
+"""What `GET /index` gives out: the serving generation, what its build did, and the build that runs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from index.generations import Manifest
+from ui.rebuilding import Ended, Running
+
+N_FAILED_OUT = 1_000
+
+
+class FailedOut(BaseModel):
+    """An article that was not indexed, and why."""
+
+    source: str = Field(description="Its file, as seen from the corpus.")
+    line: int | None = Field(description="From 1; null where the whole file is meant.")
+    reason: str
+
+
+class ReportOut(BaseModel):
+    """What a build did, against the generation that served before it."""
+
+    n_articles: int = Field(description="That are indexed: those added, changed, unchanged and moved.")
+    n_chunks: int = Field(description="Of all of them.")
+    n_added: int = Field(description="Articles that were not there before.")
+    n_changed: int = Field(description="Articles in whose place another one was before.")
+    n_unchanged: int = Field(description="Articles that are as they were, where they were.")
+    n_moved: int = Field(description="Articles that are as they were in another place.")
+    n_deleted: int = Field(description="Articles that were there before and have none in their place.")
+    n_duplicates: int = Field(description="Articles left out, as another has the very same content.")
+    n_embedded: int = Field(description="Articles that were embedded; a build that goes on from another has fewer.")
+    n_failed: int = Field(description="Articles that could not be read.")
+    failed: list[FailedOut] = Field(description=f"These, each with its reason; the first {N_FAILED_OUT}.")
+    seconds: float
+    articles_per_second: float = Field(description="Articles that were embedded, by all the seconds.")
+
+
+class RebuildOut(BaseModel):
+    """The build that runs, whoever started it."""
+
+    pid: int = Field(description="Of the process that builds.")
+    since: datetime
+    stage: str = Field(
+        description="model, read, embed (articles), words, store (chunks); empty where it has just begun.",
+        examples=["embed"],
+    )
+    done: int = Field(description="Of the stage: articles or chunks.")
+    total: int = Field(description="0 where it is not known yet.")
+    seconds_left: float | None = Field(description="Of the stage embed, about; null in the others.")
+    started_here: bool = Field(description="By POST /index/rebuild of this server; only such can be cancelled here.")
+
+
+class LastRebuildOut(BaseModel):
+    """How the build ended that was started here last."""
+
+    state: Literal["published", "unchanged", "failed", "cancelled"]
+    message: str
+    ended_at: datetime
+    report: ReportOut | None = Field(description="Null where it failed or was cancelled.")
+
+
+class IndexOut(BaseModel):
+    """The generation that answers, and the builds."""
+
+    generation: str = Field(examples=["g-0001"])
+    created_at: datetime
+    n_articles: int
+    n_chunks: int
+    embedding_model: str
+    chunk_max_tokens: int
+    report: ReportOut | None = Field(description="Of the build that made this generation.")
+    rebuild: RebuildOut | None = Field(description="The build that runs now, whoever started it; null for none.")
+    last_rebuild: LastRebuildOut | None = Field(
+        description="The build that was started here last and has ended; null before the first one."
+    )
+
+
+def index_out(generation: str, manifest: Manifest, running: Running | None, last: Ended | None) -> IndexOut:
+    """What the endpoint and the page tell of the index."""
+    return IndexOut(
+        generation=generation,
+        created_at=datetime.fromisoformat(manifest.created_at),
+        n_articles=manifest.n_articles,
+        n_chunks=manifest.n_chunks,
+        embedding_model=manifest.embedding_model,
+        chunk_max_tokens=manifest.chunk_max_tokens,
+        report=_report_out(manifest.report),
+        rebuild=_rebuild_out(running) if running is not None else None,
+        last_rebuild=_last_rebuild_out(last) if last is not None else None,
+    )
+
+
+def _report_out(report: Mapping[str, Any] | None) -> ReportOut | None:
+    if not report:
+        return None
+    failed = report["failed"]
+    return ReportOut.model_validate({**report, "n_failed": len(failed), "failed": failed[:N_FAILED_OUT]})
+
+
+def _rebuild_out(running: Running) -> RebuildOut:
+    writer = running.writer
+    return RebuildOut(
+        pid=writer.pid,
+        since=datetime.fromisoformat(writer.since),
+        stage=writer.stage,
+        done=writer.done,
+        total=writer.total,
+        seconds_left=running.seconds_left,
+        started_here=running.started_here,
+    )
+
+
+def _last_rebuild_out(last: Ended) -> LastRebuildOut:
+    return LastRebuildOut(
+        state=last.state, message=last.message, ended_at=last.ended_at, report=_report_out(last.report)
+    )
