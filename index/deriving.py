@@ -128,7 +128,7 @@ def _write_lexical(draft: Path, old: Path | None, plain: Plain, before: Plain | 
     for done, (row, article) in enumerate(plain.chunks(rows), start=1):
         place = plain.vectors.place(row)
         writer.add(article.text[place.start : place.end] if article is not None else "")
-        if done % TELL_EVERY == 0:
+        if done % TELL_EVERY == 0 or done == len(rows):
             tell("words", done, 2 * len(rows))
     writer.save()
 
@@ -146,6 +146,6 @@ def _write_words(
     for done, (row, article) in enumerate(plain.chunks(rows), start=1):
         if article is not None:
             writer.add(*plain.words(row, article))
-        if done % TELL_EVERY == 0:
+        if done % TELL_EVERY == 0 or done == len(rows):
             tell("words", len(rows) + done, 2 * len(rows))
     writer.save()
