@@ -225,14 +225,10 @@ def publish(data_dir: Path, building: Path) -> str:
     for path in building.rglob("*"):
         _sync(path)
     _sync(building)
-    held = hold(building)  # else who looks for unused ones removes it before it serves
-    try:
-        name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
-        os.replace(building, root / name)
-        _sync(root)
-        write_durably(root / POINTER, name)
-    finally:
-        let_go(held)
+    name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
+    os.replace(building, root / name)
+    _sync(root)
+    write_durably(root / POINTER, name)
     remove_unused(data_dir)
     return name
 

@@ -218,14 +218,16 @@ class Index:
         if not self._following.acquire(blocking=False):
             return
         try:
-            name = current_generation(self._settings.data_dir)
-            if name is None or name in (self._current.name, self._refused):
-                return
+            name = None
             try:
+                name = current_generation(self._settings.data_dir)
+                if name is None or name in (self._current.name, self._refused):
+                    return
                 generation = self._open_current()
             except IndexStateError as exc:
-                self._refused = name
-                log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
+                if self._refused != (name or str(exc)):
+                    log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
+                self._refused = name or str(exc)
                 return
             with self._lock:
                 previous, self._current = self._current, generation

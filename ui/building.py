@@ -68,7 +68,7 @@ class Builder:
 
         err.print(f"Watching {escape(', '.join(map(str, self._paths)))}; Ctrl+C stops", soft_wrap=True)
         try:
-            watch(self._paths, self._build_or_tell)
+            watch(self._paths, self._build_or_tell, apart_from=self._settings.data_dir)
         except KeyboardInterrupt:
             err.print("Stopped")
 

@@ -52,12 +52,13 @@ class Settling:
         return False
 
 
-def watch(paths: Sequence[Path], build: Callable[[], bool]) -> None:
+def watch(paths: Sequence[Path], build: Callable[[], bool], *, apart_from: Path) -> None:
     """Call `build` at once, and again whenever something under `paths` has changed and come to rest. Never returns.
 
     Args:
         paths: files and folders; they may vanish and come back.
         build: returns False where it is to be called again soon. What changes while it works is not missed.
+        apart_from: what changes in there does not matter: the index, should it lie among the articles.
 
     Raises:
         CorpusError: the system cannot watch so much.
@@ -65,14 +66,14 @@ def watch(paths: Sequence[Path], build: Callable[[], bool]) -> None:
     """
     settling = Settling()
     settling.put_off(until=0)
-    for has_changed in ticks(paths):
+    for has_changed in ticks(paths, apart_from):
         if has_changed:
             settling.note_change(time.monotonic())
         if settling.is_due(time.monotonic()) and not build():
             settling.put_off(until=time.monotonic() + AGAIN_S)
 
 
-def ticks(paths: Sequence[Path]) -> Iterator[bool]:
+def ticks(paths: Sequence[Path], apart_from: Path) -> Iterator[bool]:
     """Whether something changed since the last tick, several times a second; the first one when watching has begun."""
     before: dict[Path, Place] | None = None
     while True:
@@ -80,7 +81,7 @@ def ticks(paths: Sequence[Path]) -> Iterator[bool]:
         has_changed = before not in (None, there)
         before = there
         if there:
-            for news in _ticks_while(paths, there):
+            for news in _ticks_while(paths, there, apart_from.resolve()):
                 yield news or has_changed
                 has_changed = False
         if not there or has_changed:
@@ -100,7 +101,7 @@ def matters(path: Path, roots: Sequence[Path], suffixes: Container[str]) -> bool
     return path.suffix.lower() in suffixes or not (path.name.endswith(TEMPORARY) or path.is_file())
 
 
-def _ticks_while(paths: Sequence[Path], there: dict[Path, Place]) -> Iterator[bool]:
+def _ticks_while(paths: Sequence[Path], there: dict[Path, Place], apart_from: Path) -> Iterator[bool]:
     """Ticks until one of the paths is gone, or has come, or is another file than before."""
     from watchfiles import Change
     from watchfiles import watch as changes_under
@@ -117,8 +118,9 @@ def _ticks_while(paths: Sequence[Path], there: dict[Path, Place]) -> Iterator[bo
             yield_on_timeout=True,
             ignore_permission_denied=True,
         ):
-            yield any(matters(Path(path), roots, suffixes) for _, path in changes)
-            gone = {Path(path) for change, path in changes if change is Change.deleted}
+            changed = {Path(path).absolute() for _, path in changes}
+            yield any(matters(path, roots, suffixes) for path in changed if not _is_in(path, apart_from))
+            gone = {Path(path).absolute() for change, path in changes if change is Change.deleted}
             if gone.intersection(roots) or _places(paths) != there:
                 return
     except FileNotFoundError:
@@ -132,6 +134,10 @@ def _ticks_while(paths: Sequence[Path], there: dict[Path, Place]) -> Iterator[bo
             f"cannot watch {', '.join(repr(str(path)) for path in there)} ({exc}); raise the system's limit "
             "(fs.inotify.max_user_watches), or set WATCHFILES_FORCE_POLLING=true"
         ) from exc
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder)
 
 
 def _places(paths: Sequence[Path]) -> dict[Path, Place]:

@@ -332,10 +332,12 @@ def test_the_documentation_asks_no_other_host(open_page: OpenPage, sample_url: s
 def test_the_line_of_the_index_opens_and_follows_a_build(
     open_page: OpenPage, serve: Serve, tmp_path: Path, model: SentenceTransformerModel, shoot: Shoot
 ) -> None:
-    (tmp_path / "bridge.txt").write_text("date 2025-03-01 The bridge over the river was opened.")
-    (tmp_path / "<b>empty.txt").write_text("")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "bridge.txt").write_text("date 2025-03-01 The bridge over the river was opened.")
+    (corpus / "<b>empty.txt").write_text("")
     settings = IndexSettings(data_dir=tmp_path / "data")
-    build_index([tmp_path], settings=settings, model=model)
+    build_index([corpus], settings=settings, model=model)
     index = Index(settings, model)
     with serve(make_engine(index, model, AnswerSettings())) as url:
         page = open_page(url, locale="ru-RU")
@@ -352,8 +354,8 @@ def test_the_line_of_the_index_opens_and_follows_a_build(
             expect(line.locator("progress")).to_have_attribute("max", "20")
             expect(line.get_by_role("button")).to_contain_text("идёт обновление")
             shoot(page, "index-line")
-        (tmp_path / "tunnel.txt").write_text("date 2025-03-02 The tunnel under the hill was closed.")
-        build_index([tmp_path], settings=settings, model=model)
+        (corpus / "tunnel.txt").write_text("date 2025-03-02 The tunnel under the hill was closed.")
+        build_index([corpus], settings=settings, model=model)
         expect(line).to_contain_text("Индекс: статей – 2, обновлён 20")
         expect(line.locator(".otvet-index")).to_be_visible()
         page.context.close()

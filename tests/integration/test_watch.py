@@ -51,11 +51,11 @@ class Watching:
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[Watching]:
+def watching(folder: Path, data: str = "data") -> Iterator[Watching]:
     command = [OTVET, "index", "--watch", "--json", "corpus"]
     with (folder / "watch.out").open("w") as out, (folder / "watch.err").open("w") as err:
         with subprocess.Popen(
-            command, env=environment(folder / "data"), cwd=folder, stdout=out, stderr=err, text=True
+            command, env=environment(folder / data), cwd=folder, stdout=out, stderr=err, text=True
         ) as process:
             yield Watching(process, folder)
             process.kill()
@@ -145,6 +145,16 @@ def test_ctrl_c_ends_it(watch: Watching) -> None:
     assert "Traceback" not in watch.told()
     assert watch.told().startswith("Watching corpus; Ctrl+C stops\n")
     assert watch.told().endswith("Stopped\n")
+
+
+def test_an_index_among_its_articles_does_not_start_itself(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus/bridge.txt").write_text(BRIDGE)
+    with watching(tmp_path, data="corpus/data") as watch:
+        assert watch.next_report()["n_added"] == 1
+        time.sleep(QUIET_S + 2)
+        assert len(watch.reports()) == 1
+        assert watch.interrupt() == 0
 
 
 def test_ctrl_c_ends_it_in_the_midst_of_a_build(tmp_path: Path) -> None:

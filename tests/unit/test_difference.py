@@ -159,6 +159,15 @@ def test_files_that_change_places_are_told_from_where_they_are(corpus: Corpus) -
     }
 
 
+def test_a_file_that_people_know_by_another_name_now_is_read_again(corpus: Corpus) -> None:
+    """As when a folder inside the corpus is given in its place."""
+    corpus.write("sub/snow.txt", "Снег растаял.")
+    assert sources(corpus.read())[3:] == ["sub/snow.txt"]
+    corpus.folder /= "sub"
+    assert sources(corpus.read()) == ["snow.txt"]
+    assert n_reads == {"snow.txt": 1}
+
+
 def test_a_known_file_is_read_again_where_its_article_is_not_known(corpus: Corpus) -> None:
     """As after a rebuild from nothing."""
     corpus.read()
@@ -277,6 +286,15 @@ class TestRemembering:
         assert n_reads == {"grain.txt": 1}
         corpus.read()
         assert n_reads == {}
+
+    def test_not_even_when_it_is_as_it_was_again(self, corpus: Corpus) -> None:
+        """Else what was read of the other content would be taken for what this one holds."""
+        while_reading.append(lambda path: path.write_text("Ненадолго.") if path.name == "grain.txt" else None)
+        corpus.read()
+        while_reading.clear()
+        corpus.write("grain.txt", TEXTS["grain.txt"])
+        assert corpus.read().n_new == 1
+        assert corpus.new_texts() == [TEXTS["grain.txt"]]
 
     def test_a_file_that_is_gone_when_it_was_read_is_no_error(self, corpus: Corpus) -> None:
         while_reading.append(lambda path: path.unlink() if path.name == "grain.txt" else None)

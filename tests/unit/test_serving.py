@@ -236,12 +236,11 @@ class TestFollowing:
     ) -> None:
         corpus.publish()
         follower = Thread(target=index.follow)
-        with slow_to_open(corpus.folder("g-0002")):
+        with ThreadPoolExecutor(3) as pool, slow_to_open(corpus.folder("g-0002")):
             follower.start()
             follower.join(0.2)
             assert follower.is_alive()
-            with ThreadPoolExecutor(3) as pool:
-                assert {pool.submit(seen, index).result(timeout=30) for _ in range(9)} == {"g-0001"}
+            assert {pool.submit(seen, index).result(timeout=30) for _ in range(9)} == {"g-0001"}
             assert follower.is_alive()
         follower.join(30)
         assert not follower.is_alive()
