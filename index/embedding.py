@@ -1,4 +1,4 @@
-"""Texts to vectors. Every embedding model is a sentence-transformers model; the bundled one is run by its own file."""
+"""Texts to vectors. Every embedding model but the bundled one is run by sentence-transformers."""
 
 import hashlib
 import json
@@ -128,7 +128,7 @@ def _encoding(text: str, output: dict[str, Any], tokens: Offsets, *, prompt: str
     return encoding_of(text, output["sentence_embedding"].float().cpu().numpy(), states, tokens, shift=len(prompt))
 
 
-def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | None = None) -> SentenceTransformerModel:
+def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | None = None) -> EmbeddingModel:
     """Load an embedding model. No network: a model named by its hub name must already be in its cache.
 
     Args:
@@ -139,31 +139,36 @@ def load_embedding_model(name: str, *, cache_dir: Path, progress: Progress | Non
     Raises:
         ModelError: it cannot be loaded.
     """
+    from threadpoolctl import threadpool_limits
+
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    bundled = name == BUNDLED_MODEL
-    path = str(bundled_model_path(cache_dir, progress=progress)) if bundled else name
-    from sentence_transformers import SentenceTransformer
-    from threadpoolctl import threadpool_limits
-    from transformers.utils import logging
+    model: EmbeddingModel
+    if name == BUNDLED_MODEL:
+        from index.bundled_model import BundledModel
 
+        model = BundledModel(bundled_model_path(cache_dir, progress=progress))
+    else:
+        model = SentenceTransformerModel(_sentence_transformer(name), name=name)
     # NumPy's BLAS threads spin for a while after each product and take the cores from the model's: a search of 36 ms
     # took 113 ms on two cores.
     threadpool_limits(limits=1, user_api="blas")
+    return model
+
+
+def _sentence_transformer(name: str) -> "SentenceTransformer":
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        model = SentenceTransformer(path, local_files_only=True)
+        return SentenceTransformer(name, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as exc:
         raise ModelError(
             f"cannot load the embedding model {name!r}: {exc}. Give OTVET_EMBEDDING_MODEL a folder that holds a "
             f"sentence-transformers model, or unset it for the bundled {BUNDLED_MODEL!r}"
         ) from exc
-    if bundled:
-        from index.bundled_model import BundledModel
-
-        return BundledModel(model, name=name, folder=Path(path))
-    return SentenceTransformerModel(model, name=name)
 
 
 def _checksum(model: "SentenceTransformer") -> str:

@@ -142,7 +142,7 @@ def doctor(
         bool, typer.Option("--repair", help="Mend the index first: from its own files, else from the articles.")
     ] = False,
 ) -> None:
-    """Check settings, models and the index, all of it; say what is wrong and how to mend it. Exit code 1 if anything is.
+    """Check settings, models and all of the index; say what is wrong and how to mend it. Exit code 1 if anything is.
 
     An index that is repaired is built aside, like any other; the old one serves until then.
     """

@@ -1,7 +1,9 @@
 """Passages through the fast network: near to the exact vectors, in order, whatever they are run with and wherever."""
 
+import platform
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from index import bundled, bundled_model
 from index.bundled_model import BundledModel, _runs
 from index.embedding import SentenceTransformerModel
-from index.passage_network import bytes_are_exact
+from index.network import bytes_are_exact
 from index.sentences import Span
 from index.text import WORD
 from places import CACHE_DIR
@@ -36,7 +38,7 @@ def torch_model() -> SentenceTransformer:
     return SentenceTransformer(str(bundled.bundled_model_path(CACHE_DIR)), local_files_only=True)
 
 
-def test_vectors_are_near_to_those_of_torch(model: SentenceTransformerModel, torch_model: SentenceTransformer) -> None:
+def test_vectors_are_near_to_those_of_torch(model: BundledModel, torch_model: SentenceTransformer) -> None:
     exact = np.asarray(torch_model.encode_document(PASSAGES))
     cosines = np.sum(model.encode_documents(PASSAGES) * exact, axis=1)
     assert cosines.mean() > 0.998
@@ -44,7 +46,7 @@ def test_vectors_are_near_to_those_of_torch(model: SentenceTransformerModel, tor
     assert not bytes_are_exact() or cosines.max() < 0.99999, "the exact network was run"
 
 
-def test_words_are_near_to_those_of_torch(model: SentenceTransformerModel, torch_model: SentenceTransformer) -> None:
+def test_words_are_near_to_those_of_torch(model: BundledModel, torch_model: SentenceTransformer) -> None:
     exact = SentenceTransformerModel(torch_model, name="torch").encode_passages(PASSAGES)
     for ours, theirs in zip(model.encode_passages(PASSAGES), exact, strict=True):
         assert ours.words == theirs.words
@@ -57,12 +59,32 @@ def test_a_processor_without_vnni_runs_the_exact_network(
 ) -> None:
     monkeypatch.setattr(bundled_model, "bytes_are_exact", lambda: False)
     folder = bundled.bundled_model_path(CACHE_DIR)
-    slow = BundledModel(SentenceTransformer(str(folder), local_files_only=True), name="slow", folder=folder)
+    slow = BundledModel(folder)
     exact = np.asarray(torch_model.encode_document(PASSAGES))
     np.testing.assert_allclose(slow.encode_documents(PASSAGES), exact, atol=1e-5)
 
 
-def test_order_is_that_of_the_texts_and_company_changes_nothing(model: SentenceTransformerModel) -> None:
+@pytest.mark.parametrize(
+    ("machine", "flags", "exact"),
+    [
+        ("x86_64", "flags\t\t: fpu avx2 avx512f avx512_vnni\n", True),
+        ("x86_64", "flags\t\t: fpu avx2 avx_vnni fma\n", True),
+        ("x86_64", "flags\t\t: fpu avx2 avx512f\n", False),
+        ("AMD64", None, False),
+        ("arm64", None, True),
+        ("aarch64", "Features\t: fp asimd\n", True),
+    ],
+)
+def test_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, flags: str | None, exact: bool
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags)
+    assert bytes_are_exact(tmp_path / "cpuinfo") is exact
+
+
+def test_order_is_that_of_the_texts_and_company_changes_nothing(model: BundledModel) -> None:
     alone = {text: model.encode_passages([text])[0] for text in PASSAGES}
     many = PASSAGES * 4
     random.Random(3).shuffle(many)
@@ -72,7 +94,7 @@ def test_order_is_that_of_the_texts_and_company_changes_nothing(model: SentenceT
         assert [text[start:end] for start, end in found.words] == WORD.findall(text)
 
 
-def test_odd_texts(model: SentenceTransformerModel) -> None:
+def test_odd_texts(model: BundledModel) -> None:
     texts = ["", "?", "…—!?;", "   ", "7", "рожь", "\n\t"]
     for text, found in zip(texts, model.encode_passages(texts), strict=True):
         assert float(np.linalg.norm(found.vector)) == pytest.approx(1, abs=1e-5)
@@ -82,7 +104,7 @@ def test_odd_texts(model: SentenceTransformerModel) -> None:
     assert model.encode_documents([]).shape == (0, 384)
 
 
-def test_a_long_text_is_read_to_the_limit(model: SentenceTransformerModel, torch_model: SentenceTransformer) -> None:
+def test_a_long_text_is_read_to_the_limit(model: BundledModel, torch_model: SentenceTransformer) -> None:
     long = "Урожай ржи убрали до дождей. " * 400
     exact: Any = SentenceTransformerModel(torch_model, name="torch").encode_passages([long])[0]
     found = model.encode_passages([long])[0]
@@ -91,7 +113,7 @@ def test_a_long_text_is_read_to_the_limit(model: SentenceTransformerModel, torch
     assert float(found.vector @ exact.vector) > 0.998
 
 
-def test_threads_do_not_disturb_one_another(model: SentenceTransformerModel) -> None:
+def test_threads_do_not_disturb_one_another(model: BundledModel) -> None:
     """Passages, queries and counts at once, long and short, are as alone."""
     long = " ".join(PASSAGES) * 8
     passages = model.encode_documents([*PASSAGES, long])
