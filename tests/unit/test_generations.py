@@ -225,6 +225,20 @@ class TestHolding:
         assert generation_names(tmp_path) == [name]
         assert content_of(tmp_path, name) == "один"
 
+    def test_where_nothing_serves_nothing_is_removed(self, tmp_path: Path) -> None:
+        name = build(tmp_path, "один")
+        (index_root(tmp_path) / "CURRENT").unlink()
+        remove_unused(tmp_path)
+        assert generation_names(tmp_path) == [name]
+
+    def test_what_a_build_left_that_was_killed_before_it_served_goes_with_the_next_one(self, tmp_path: Path) -> None:
+        first = build(tmp_path, "один")
+        (index_root(tmp_path) / "g-0002").mkdir()
+        remove_unused(tmp_path)
+        assert generation_names(tmp_path) == [first, "g-0002"]
+        assert build(tmp_path, "три") == "g-0003"
+        assert generation_names(tmp_path) == ["g-0003"]
+
     def test_what_is_not_there_cannot_be_held(self, tmp_path: Path) -> None:
         with pytest.raises(IndexDamagedError, match=r"g-0001.*run: otvet index"):
             hold(index_root(tmp_path) / "g-0001")
