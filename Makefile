@@ -2,7 +2,7 @@
 # make test   set up, then the whole test suite
 # make check  format, lint, types, floors
 # make evaluate  every figure on answers that the README gives; an hour on two cores
-# make bench  search over 100,000 made passages, beside a plain LangChain pipeline; half an hour, 3 GB of disk
+# make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk
 # Settings are environment variables (see README); PYTHON names the interpreter, PIP_ARGS adds to pip's arguments.
 
 PYTHON ?= python3
@@ -43,6 +43,8 @@ evaluate: $(VENV)/run.stamp
 	$(if $(QUESTIONS),$(BIN)/otvet evaluate $(PASSAGES) --questions $(QUESTIONS) --mode generative --sample 100 --seed 7)
 
 bench: $(VENV)/bench.stamp
+	$(BIN)/python tests/benchmarks/embedding_speed.py $(PASSAGES)
+	$(BIN)/python tests/benchmarks/build_at_scale.py $(PASSAGES)
 	$(BIN)/python tests/benchmarks/search_at_scale.py $(PASSAGES) $(if $(QUESTIONS),--questions $(QUESTIONS))
 endif
 

@@ -50,6 +50,7 @@ def read_corpus_difference(
     new: Path,
     cache: Path,
     max_article_chars: int,
+    left_out: Path,
     tell: Progress,
 ) -> Reading:
     """Read what is under `paths`, writing the articles that are not `known`, by their ids, into the file `new`.
@@ -60,12 +61,13 @@ def read_corpus_difference(
         new: is made; `new_articles` reads it.
         cache: of index/sources.py.
         max_article_chars: a longer article is skipped.
+        left_out: a directory that is passed over, see `corpus_files`.
         tell: told ("read", articles so far, 0).
 
     Raises:
         CorpusError: a path does not exist, or there is no article at all under `paths`.
     """
-    files = corpus_files(paths, max_article_chars=max_article_chars)
+    files = corpus_files(paths, max_article_chars=max_article_chars, left_out=left_out)
     reading = Reading()
     with closing(SourceCache(cache)) as sources, new.open("w", encoding="utf-8") as written:
         reader = _Reader(sources, known, readers_fingerprint(max_article_chars))

@@ -112,7 +112,7 @@ def read_corpus(paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_C
 
 
 def corpus_files(
-    paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS
+    paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS, left_out: Path | None = None
 ) -> Iterator[CorpusFile | Skipped]:
     """The files of articles, in a fixed order: the paths as given, inside them by name.
 
@@ -123,6 +123,7 @@ def corpus_files(
     Args:
         paths: files and directories. An article's `source` is the path inside the directory, or the file's name.
         max_article_chars: a longer article is Skipped. A file of one article is refused unread over 4 bytes for each.
+        left_out: a directory that is passed over silently, such as that of the index.
 
     Raises:
         CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix.
@@ -130,7 +131,7 @@ def corpus_files(
     readers = _readers(max_article_chars)
     for path in paths:
         _check_named(path, readers)
-    return _all_files(paths, readers, max_article_chars)
+    return _all_files(paths, readers, max_article_chars, os.path.realpath(left_out) if left_out is not None else None)
 
 
 def readers_fingerprint(max_article_chars: int) -> str:
@@ -181,11 +182,11 @@ def _check_named(path: Path, readers: Mapping[str, Reader]) -> None:
 
 
 def _all_files(
-    paths: Sequence[Path], readers: Mapping[str, Reader], max_article_chars: int
+    paths: Sequence[Path], readers: Mapping[str, Reader], max_article_chars: int, left_out: str | None
 ) -> Iterator[CorpusFile | Skipped]:
     seen: set[str] = set()
     for root in paths:
-        for path, source, problem in _walk(root, seen):
+        for path, source, problem in _walk(root, seen, left_out):
             if problem is not None:
                 yield Skipped(source, None, problem)
             elif reader := readers.get(path.suffix.lower()):
@@ -198,7 +199,7 @@ class _Found(NamedTuple):
     problem: str | None = None
 
 
-def _walk(root: Path, seen: set[str]) -> Iterator[_Found]:
+def _walk(root: Path, seen: set[str], left_out: str | None) -> Iterator[_Found]:
     """All files under `root`, or `root` itself, depth first and by name. `seen` holds the directories read so far."""
     waiting = [_Found(root, _shown(root.name or str(root)))]
     while waiting:
@@ -209,6 +210,8 @@ def _walk(root: Path, seen: set[str]) -> Iterator[_Found]:
                 yield found
                 continue
             real = os.path.realpath(path)
+            if real == left_out:
+                continue
             if real in seen:
                 problem = f"the directory {real!r} was read already; remove the link or the path"
                 yield found._replace(problem=problem)

@@ -228,6 +228,7 @@ class _Build:
             new=self._root / NEW,
             cache=self._root / SOURCES,
             max_article_chars=self._settings.max_article_chars,
+            left_out=self._settings.data_dir,
             tell=self._tell,
         )
 

@@ -287,6 +287,15 @@ def test_asking_writes_nothing_but_what_chroma_notes_for_itself(
     assert hashed_words.n_documents == n_embedded
 
 
+def test_an_index_that_lies_among_the_articles_is_none_of_them(
+    corpus: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    inside = index_settings.model_copy(update={"data_dir": corpus / "data"})
+    for published in (True, False):
+        report = build_index([corpus], settings=inside, model=hashed_words)
+        assert (report.published, report.n_articles, report.failed) == (published, 2, ())
+
+
 def test_everything_is_on_the_disk_before_it_serves(
     corpus: Path, build: Callable[[], RebuildReport], index_settings: IndexSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
