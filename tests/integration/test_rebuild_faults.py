@@ -29,7 +29,7 @@ from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 from qa.engine import make_engine
-from qa.records import Answer, Question, Turn
+from qa.records import Answer, PassagesFound, Question, Turn
 from qa.settings import AnswerSettings
 
 GRAIN = "date 2024-03-01 В порт Самары пришли два судна с зерном из Астрахани. Разгрузили их за одну ночь."
@@ -89,6 +89,24 @@ def test_deleted_and_edited_articles_are_cited_in_no_open_conversation(
         assert index.article(first.citations[0].source.article_id) is None
         with index.lease() as generation:
             assert generation.articles.n_articles == generation.chunks.count() == 1
+
+
+def test_an_answer_sees_one_generation_from_beginning_to_end(
+    corpus: Path, index_settings: IndexSettings, model: SentenceTransformerModel
+) -> None:
+    build_index([corpus], settings=index_settings, model=model)
+    with closing(Index(index_settings, model)) as index:
+        chain = make_engine(index, model, AnswerSettings()).chain
+        events = chain.stream(Question("Откуда пришли суда с зерном?"))
+        assert isinstance(next(events), PassagesFound)
+        (corpus / "grain.txt").unlink()
+        build_index([corpus], settings=index_settings, model=model)
+        index.follow()
+        *_, answer = events
+        assert isinstance(answer, Answer)
+        assert "Астрахани" in answer.citations[0].quote
+        assert index.article(answer.citations[0].source.article_id) is None
+        assert generation_names(index_settings.data_dir) == ["g-0002"]
 
 
 def test_the_old_index_answers_while_the_new_one_is_built(
