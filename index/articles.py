@@ -180,7 +180,7 @@ class ArticleStore:
 
     def columns(self) -> ArticleColumns:
         """What filters ask for, of every article."""
-        with _damage(full_disk=False), self._lock:
+        with _damage(writing=False), self._lock:
             rows = self._connection.execute(
                 "select position, article_id, published_at, publisher, language from articles order by position"
             )
@@ -189,7 +189,7 @@ class ArticleStore:
     def count(self, filters: Filters) -> int:
         """How many articles pass the filters."""
         where, values = _where(filters)
-        with _damage(full_disk=False), self._lock:
+        with _damage(writing=False), self._lock:
             n_articles: int = self._connection.execute(f"select count(*) from articles {where}", values).fetchone()[0]
         return n_articles
 
@@ -200,13 +200,13 @@ class ArticleStore:
     def from_position(self, position: int) -> Iterator[tuple[int, Article]]:
         """Position and article of all from a position on, in order, read one by one."""
         query = f"select position, {COLUMNS} from articles where position >= ? order by position"
-        with _damage(full_disk=False), closing(self._connection.cursor()) as cursor:
+        with _damage(writing=False), closing(self._connection.cursor()) as cursor:
             for row in cursor.execute(query, (position,)):
                 yield row[0], self._article(row[1:])
 
     def position(self, article_id: str) -> int | None:
         """Where an article is, or None."""
-        with _damage(full_disk=False), self._lock:
+        with _damage(writing=False), self._lock:
             row = self._connection.execute(
                 "select position from articles where article_id = ?", (article_id,)
             ).fetchone()
@@ -218,14 +218,14 @@ class ArticleStore:
 
     def refs(self) -> list[ArticleRef]:
         """Id and source of every article, in the order they were indexed."""
-        with _damage(full_disk=False), self._lock:
+        with _damage(writing=False), self._lock:
             return [
                 ArticleRef(*row)
                 for row in self._connection.execute("select article_id, source from articles order by position")
             ]
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
-        with _damage(full_disk=False), self._lock:
+        with _damage(writing=False), self._lock:
             rows = self._connection.execute(f"select {COLUMNS} from articles {rest}", [*values]).fetchall()
         return [self._article(row) for row in rows]
 
@@ -251,12 +251,12 @@ class ArticleStore:
 
 
 @contextmanager
-def _damage(*, full_disk: bool = True) -> Iterator[None]:
-    """Damage as an error of ours; with `full_disk` what SQLite cannot write is left to who writes."""
+def _damage(*, writing: bool = True) -> Iterator[None]:
+    """Damage as an error of ours; when `writing`, what SQLite cannot write is left to who writes."""
     try:
         yield
     except sqlite3.DatabaseError as exc:
-        if full_disk and isinstance(exc, sqlite3.OperationalError):
+        if writing and isinstance(exc, sqlite3.OperationalError):
             raise
         raise IndexDamagedError(f"cannot read the articles ({exc}); run: otvet doctor --repair") from exc
 

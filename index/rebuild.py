@@ -12,10 +12,9 @@ A build that fails leaves the serving generation as it is, and its draft to the 
 import logging
 import shutil
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -39,7 +38,8 @@ from index.generations import (
     write_manifest,
     writing,
 )
-from index.records import Progress, Skipped
+from index.records import Progress
+from index.report import RebuildReport, make_report
 from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
 from index.words import kept_means, mean_states
@@ -48,43 +48,6 @@ log = logging.getLogger(__name__)
 
 ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and committed together; bounds the memory
 NEW, SOURCES = "new.jsonl", "sources.sqlite"
-
-
-@dataclass(frozen=True, slots=True)
-class RebuildReport:
-    """What `build_index` did, against the generation that served before.
-
-    Attributes:
-        generation: the serving generation afterwards.
-        published: False when nothing had changed, so that nothing was written.
-        n_articles: that are indexed: those added, changed, unchanged and moved.
-        n_chunks: of all of them.
-        n_added: articles that were not there before.
-        n_changed: articles in whose place another one was before.
-        n_unchanged: articles that are as they were, where they were.
-        n_moved: articles that are as they were in another place.
-        n_deleted: articles that were there before and have none in their place.
-        n_duplicates: articles left out because another has the very same content.
-        n_embedded: articles that were embedded; those of an earlier build that was broken off are not among them.
-        failed: articles that could not be read, each with its reason.
-        seconds: of the whole.
-        articles_per_second: articles that were embedded, by all the seconds.
-    """
-
-    generation: str
-    published: bool
-    n_articles: int
-    n_chunks: int
-    n_added: int
-    n_changed: int
-    n_unchanged: int
-    n_moved: int
-    n_deleted: int
-    n_duplicates: int
-    n_embedded: int
-    failed: tuple[Skipped, ...]
-    seconds: float
-    articles_per_second: float
 
 
 def build_index(
@@ -176,7 +139,8 @@ class _Build:
         try:
             reading = self._read(known)
             if left is None and base is not None and _is_same(base, known, reading):
-                return self._report(base.name, known, reading, n_chunks=read_manifest(base).n_chunks, published=False)
+                report = make_report(known, reading, n_chunks=read_manifest(base).n_chunks, started=self._started)
+                return replace(report, generation=base.name)
             means = self._means(base)
             if left is None:
                 self._begin(base, means, gone=known.keys() - reading.sources.keys())
@@ -254,9 +218,10 @@ class _Build:
         stamp = stamp_of(self._draft)
         goes_on = base if stamp is not None and not stamp.is_compacted else None
         n_chunks = derive(self._draft, base=goes_on, means=means, dim=self._model.dim, tell=self._tell)
-        report = self._report("", _serving_sources(self._settings.data_dir), reading, n_chunks=n_chunks, published=True)
-        write_manifest(self._draft, self._manifest(report))
-        return replace(report, generation=self._publish_draft())
+        before = _serving_sources(self._settings.data_dir)
+        report = make_report(before, reading, n_chunks=n_chunks, started=self._started)
+        write_manifest(self._draft, self._manifest(replace(report, published=True)))
+        return replace(report, generation=self._publish_draft(), published=True)
 
     def _publish_draft(self) -> str:
         name = publish(self._settings.data_dir, self._draft)
@@ -273,31 +238,6 @@ class _Build:
             n_chunks=report.n_chunks,
             paths=[str(path.absolute()) for path in self._paths],
             report=asdict(report),
-        )
-
-    def _report(
-        self, generation: str, before: dict[str, str], reading: Reading, *, n_chunks: int, published: bool
-    ) -> RebuildReport:
-        after, seconds = reading.sources, time.monotonic() - self._started
-        new = {article_id: source for article_id, source in after.items() if article_id not in before}
-        gone = {article_id: source for article_id, source in before.items() if article_id not in after}
-        n_changed = (Counter(new.values()) & Counter(gone.values())).total()
-        n_moved = sum(before.get(article_id, source) != source for article_id, source in after.items())
-        return RebuildReport(
-            generation=generation,
-            published=published,
-            n_articles=len(after),
-            n_chunks=n_chunks,
-            n_added=len(new) - n_changed,
-            n_changed=n_changed,
-            n_unchanged=len(after) - len(new) - n_moved,
-            n_moved=n_moved,
-            n_deleted=len(gone) - n_changed,
-            n_duplicates=reading.n_duplicates,
-            n_embedded=reading.n_new,
-            failed=tuple(reading.skipped),
-            seconds=round(seconds, 2),
-            articles_per_second=round(reading.n_new / max(seconds, 1e-3), 1),
         )
 
 

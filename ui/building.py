@@ -20,7 +20,7 @@ from ui.settings import Settings
 
 if TYPE_CHECKING:
     from index.embedding import EmbeddingModel
-    from index.rebuild import RebuildReport
+    from index.report import RebuildReport
 
 N_FAILED_SHOWN = 20
 LOWER_PRIORITY = 10

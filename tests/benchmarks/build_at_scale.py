@@ -24,7 +24,8 @@ from stub_model import StubModel
 
 from index.embedding import EmbeddingModel, Encoding, Vectors, load_embedding_model
 from index.generations import current_generation, index_root
-from index.rebuild import RebuildReport, build_index
+from index.rebuild import build_index
+from index.report import RebuildReport
 from index.settings import IndexSettings
 from made_corpus import Bank
 from measuring import Figures, as_markdown, load_average, memory_mb, size_mb, timed

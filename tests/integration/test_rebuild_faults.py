@@ -23,8 +23,9 @@ from index.checking import check_generation
 from index.embedding import SentenceTransformerModel
 from index.errors import IndexLockedError, IndexMismatchError, IndexWriteError
 from index.generations import current_generation, generation_names, index_root
-from index.rebuild import RebuildReport, build_index
+from index.rebuild import build_index
 from index.records import Filters
+from index.report import RebuildReport
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings

@@ -21,8 +21,9 @@ from index.checking import check_generation
 from index.embedding import Encoding
 from index.errors import CorpusError
 from index.generations import current_generation, generation_names, index_root, read_manifest
-from index.rebuild import RebuildReport, build_index
+from index.rebuild import build_index
 from index.records import Article, Filters, Hit
+from index.report import RebuildReport
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings

@@ -13,8 +13,9 @@ from index.drafts import STAMP, stamp_of
 from index.embedding import Encoding
 from index.errors import CorpusError
 from index.generations import BUILDING, current_generation, generation_names, index_root
-from index.rebuild import RebuildReport, build_index
+from index.rebuild import build_index
 from index.records import Filters
+from index.report import RebuildReport
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings

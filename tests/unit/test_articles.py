@@ -192,7 +192,7 @@ class TestChanges:
             assert list(store.all()) == before
             assert list(successor.all()) == [*before[1:], FULL]
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=15)
     @given(st.lists(st.lists(st.tuples(st.booleans(), st.integers(0, 7)), max_size=8), max_size=4))
     def test_positions_are_given_once_whatever_comes_and_goes(
         self, tmp_path_factory: pytest.TempPathFactory, goes: Sequence[Sequence[tuple[bool, int]]]

@@ -166,7 +166,7 @@ class TestResuming:
         fill(base, 12)
         assert held(base) == dict(enumerate(expected(*range(10), 12)))
 
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=12)
     @given(st.lists(st.tuples(st.sampled_from(SHARED), st.binary(min_size=1, max_size=99))), st.integers(0, 3))
     def test_whatever_a_kill_left_behind_is_cut_off(
         self, tmp_path_factory: pytest.TempPathFactory, tails: list[tuple[str, bytes]], n_before: int
@@ -261,7 +261,7 @@ class TestPositions:
         fill(draft, 21, deleted=[9])
         assert held(draft) == {**dict(enumerate(expected(*range(9)))), 11: expected(21)[0]}
 
-    @settings(deadline=None, max_examples=12)
+    @settings(deadline=None, max_examples=8)
     @given(st.lists(st.tuples(st.sets(st.integers(0, 6)), st.sets(st.integers(0, 6)), st.booleans()), max_size=5))
     def test_whatever_comes_and_goes_each_article_has_its_own_chunks(
         self, tmp_path_factory: pytest.TempPathFactory, goes: list[tuple[set[int], set[int], bool]]
@@ -337,7 +337,7 @@ class TestCompaction:
         assert is_compacted(second)
         assert [*held(second).values()] == expected(1, *range(3, 10))
 
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=12)
     @given(st.sets(st.integers(0, 9)), st.lists(st.integers(10, 19), unique=True, max_size=3))
     def test_exactly_the_living_are_left(
         self, tmp_path_factory: pytest.TempPathFactory, gone: set[int], added: list[int]

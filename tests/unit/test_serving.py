@@ -265,7 +265,7 @@ class TestFollowing:
         for thread in threads:
             thread.start()
         start.wait()
-        names = [corpus.publish() for _ in range(5)]
+        names = [corpus.publish() for _ in range(4)]
         stop.set()
         for thread in threads:
             thread.join()

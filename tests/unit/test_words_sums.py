@@ -83,7 +83,7 @@ def assert_readers_see(folder: Path, chunks: Sequence[Chunk]) -> None:
         np.testing.assert_allclose(vector, fresh[term], atol=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(CHUNKS, max_size=6), st.integers(1, 9))
 def test_sums_are_those_worked_out_word_by_word(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[Chunk], at_once: int
@@ -93,7 +93,7 @@ def test_sums_are_those_worked_out_word_by_word(
         assert sums(write(tmp_path_factory.mktemp("sums") / "words", chunks)) == sums_by_hand(chunks)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(CHUNKS, st.booleans()), max_size=6), st.booleans())
 def test_added_and_removed_is_as_never_added(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[tuple[Chunk, bool]], in_one_go: bool
@@ -110,7 +110,7 @@ def test_added_and_removed_is_as_never_added(
     assert_readers_see(last, left)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(CHUNKS, max_size=8), st.lists(st.integers(0, 8), max_size=3))
 def test_a_base_and_the_rest_is_as_all_at_once(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[Chunk], cuts: list[int]
