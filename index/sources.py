@@ -25,7 +25,7 @@ def content_of(path: Path, *, fingerprint: str) -> str | None:
     if not path.is_file():
         return None
     try:
-        digest = hashlib.sha256(fingerprint.encode())
+        digest = hashlib.sha256(hashlib.sha256(fingerprint.encode()).digest())  # so that it ends where the file begins
         with path.open("rb", buffering=0) as file:
             while block := file.read(READ_AT_ONCE):
                 digest.update(block)
