@@ -140,11 +140,11 @@ def test_a_corpus_that_is_deleted_and_made_again_is_watched_on(watch: Watching) 
     assert watch.next_report()["n_added"] == 1
 
 
-def test_ctrl_c_ends_it(watch: Watching) -> None:
-    assert watch.interrupt() == 0
-    assert "Traceback" not in watch.told()
-    assert watch.told().startswith("Watching corpus; Ctrl+C stops\n")
-    assert watch.told().endswith("Stopped\n")
+def test_ctrl_c_ends_it(kept_watch: Watching) -> None:
+    assert kept_watch.interrupt() == 0
+    assert "Traceback" not in kept_watch.told()
+    assert kept_watch.told().startswith("Watching corpus; Ctrl+C stops\n")
+    assert kept_watch.told().endswith("Stopped\n")
 
 
 def test_an_index_among_its_articles_does_not_start_itself(tmp_path: Path) -> None:
