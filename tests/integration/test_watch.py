@@ -50,15 +50,28 @@ class Watching:
         return self.process.wait(60)
 
 
+def hear_ctrl_c() -> None:
+    """What a shell starts in the background is deaf to it, and so would be what these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def watching(folder: Path, data: str = "data") -> Iterator[Watching]:
     command = [OTVET, "index", "--watch", "--json", "corpus"]
     with (folder / "watch.out").open("w") as out, (folder / "watch.err").open("w") as err:
         with subprocess.Popen(
-            command, env=environment(folder / data), cwd=folder, stdout=out, stderr=err, text=True
+            command,
+            env=environment(folder / data),
+            cwd=folder,
+            stdout=out,
+            stderr=err,
+            text=True,
+            preexec_fn=hear_ctrl_c,
         ) as process:
-            yield Watching(process, folder)
-            process.kill()
+            try:
+                yield Watching(process, folder)
+            finally:
+                process.kill()
 
 
 @pytest.fixture(scope="module")
