@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.fusion import Floats
 from index.rows import Mask
 from index.text import Language, question_language

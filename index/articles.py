@@ -45,10 +45,16 @@ COLUMNS = "article_id, title, text_start, n_text_bytes, published_at, url, publi
 
 
 class ArticleRef(NamedTuple):
-    """Enough to tell whether an article is the same and stands in the same place."""
+    """Enough to tell whether an article is the same: what it says, by its id, and what the id does not cover."""
 
     article_id: str
     source: str
+    language: str
+
+
+def ref_of(article: Article) -> ArticleRef:
+    """What tells an article."""
+    return ArticleRef(article.article_id, article.source, article.language)
 
 
 class ArticleWriter:
@@ -104,11 +110,12 @@ class ArticleWriter:
         with _damage():
             self._connection.executemany("delete from articles where article_id = ?", ((one,) for one in article_ids))
 
-    def move(self, refs: "Iterable[ArticleRef]") -> None:
-        """Note where articles come from now."""
+    def update(self, refs: Iterable[ArticleRef]) -> None:
+        """Note where articles come from now, and which language they are said to be in."""
         with _damage():
             self._connection.executemany(
-                "update articles set source = ? where article_id = ?", ((ref.source, ref.article_id) for ref in refs)
+                "update articles set source = ?, language = ? where article_id = ?",
+                ((ref.source, ref.language, ref.article_id) for ref in refs),
             )
 
     def commit(self, sizes: Sizes) -> None:
@@ -204,25 +211,15 @@ class ArticleStore:
             for row in cursor.execute(query, (position,)):
                 yield row[0], self._article(row[1:])
 
-    def position(self, article_id: str) -> int | None:
-        """Where an article is, or None."""
-        with _damage(writing=False), self._lock:
-            row = self._connection.execute(
-                "select position from articles where article_id = ?", (article_id,)
-            ).fetchone()
-        return int(row[0]) if row else None
-
     def at_position(self, position: int) -> Article | None:
         """The article at a position, or None."""
         return next(iter(self._select("where position = ?", [position])), None)
 
     def refs(self) -> list[ArticleRef]:
-        """Id and source of every article, in the order they were indexed."""
+        """What tells each article, in the order they were indexed."""
         with _damage(writing=False), self._lock:
-            return [
-                ArticleRef(*row)
-                for row in self._connection.execute("select article_id, source from articles order by position")
-            ]
+            rows = self._connection.execute("select article_id, source, language from articles order by position")
+            return [ArticleRef(*row) for row in rows]
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
         with _damage(writing=False), self._lock:

@@ -24,7 +24,8 @@ from tokenizers import Tokenizer
 from index.bundled import BUNDLED_MODEL, DOCUMENT_PROMPT, MAX_TOKENS, QUERY_PROMPT, bundled_checksum
 from index.embedding import Vectors
 from index.encoding import Encoding, Offsets, encoding_of
-from index.network import BYTES, EXACT, Network, bytes_are_exact, n_cores, reading
+from index.machine import bytes_are_exact, n_cores
+from index.network import BYTES, EXACT, Network, reading
 from index.tensors import Floats
 
 TOKENS_AT_ONCE = 512  # of a run; more are no faster

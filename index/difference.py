@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from index.articles import ArticleRef
+from index.articles import ArticleRef, ref_of
 from index.errors import CorpusError
 from index.readers import CorpusFile, corpus_files, readers_fingerprint
 from index.records import Article, Progress, Skipped
@@ -22,13 +22,13 @@ class Reading:
     """What the corpus holds.
 
     Attributes:
-        sources: of each article by its id, in the order of reading: where it was met first.
+        refs: of each article by its id, in the order of reading, as it was met first.
         n_duplicates: articles that were met again.
         skipped: what could not be read, each with its reason.
         n_new: articles that were not known; they are in the file that `read_corpus_difference` wrote.
     """
 
-    sources: dict[str, str] = field(default_factory=dict)
+    refs: dict[str, ArticleRef] = field(default_factory=dict)
     n_duplicates: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     n_new: int = 0
@@ -37,10 +37,10 @@ class Reading:
         """Take in what a file holds."""
         if isinstance(item, Skipped):
             self.skipped.append(item)
-        elif item.article_id in self.sources:
+        elif item.article_id in self.refs:
             self.n_duplicates += 1
         else:
-            self.sources[item.article_id] = item.source
+            self.refs[item.article_id] = item
 
 
 def read_corpus_difference(
@@ -74,14 +74,14 @@ def read_corpus_difference(
         for found in files:
             for item in [found] if isinstance(found, Skipped) else reader.items(found):
                 if isinstance(item, Article):
-                    if item.article_id not in reading.sources and item.article_id not in known:
+                    if item.article_id not in reading.refs and item.article_id not in known:
                         written.write(json.dumps(asdict(item), ensure_ascii=False, default=date.isoformat) + "\n")
                         reading.n_new += 1
-                    item = ArticleRef(item.article_id, item.source)
+                    item = ref_of(item)
                 reading.note(item)
-                tell("read", len(reading.sources), 0)
+                tell("read", len(reading.refs), 0)
         sources.keep_seen()
-    if not reading.sources:
+    if not reading.refs:
         raise CorpusError(_no_articles(paths, reading.skipped))
     return reading
 
@@ -118,7 +118,7 @@ class _Reader:
             return
         read: list[ArticleRef | Skipped] = []
         for item in file.read():
-            read.append(item if isinstance(item, Skipped) else ArticleRef(item.article_id, item.source))
+            read.append(item if isinstance(item, Skipped) else ref_of(item))
             yield item
         if content and content == content_of(file.path, fingerprint=fingerprint):  # else it changed meanwhile
             self.sources.put(file.path, content, read)

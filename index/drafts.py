@@ -19,11 +19,12 @@ from index.errors import IndexDamagedError
 from index.generations import LATE_DIR, VECTORS_DIR, write_durably
 from index.late_interaction import FILES as LATE_FILES
 from index.late_interaction import LateWriter, keep_words
+from index.plain import Plain
 from index.records import Article
 from index.rows import Mask, Sizes, share
 from index.sentences import Span
 from index.vectors import FILES as VECTOR_FILES
-from index.vectors import ChunkPlace, VectorIndex, VectorWriter, keep_vectors
+from index.vectors import ChunkPlace, VectorWriter, keep_vectors
 
 STAMP = "draft.json"
 MOST_DEAD = 0.2  # chunks of deleted articles to each of the others, before they are left out
@@ -101,14 +102,9 @@ def begin_draft(draft: Path, stamp: Stamp, *, base: Path | None, gone: Collectio
 
 def _kept(base: Path, stamp: Stamp, gone: Collection[str]) -> Mask:
     """Which chunks of a generation are of articles that are there and not gone, (n_chunks,)."""
-    with closing(ArticleStore(base)) as articles:
-        is_there = articles.columns().is_there
-        for article_id in gone:
-            if (position := articles.position(article_id)) is not None:
-                is_there[position] = False
-        sizes = articles.sizes
-    vectors = VectorIndex(base / VECTORS_DIR, dim=stamp.dim, n_chunks=sizes.n_chunks, n_sentences=sizes.n_sentences)
-    return is_there[vectors.articles]
+    with closing(Plain(base, dim=stamp.dim, width=stamp.width)) as plain:
+        positions = [plain.columns.position(article_id) for article_id in gone]
+        return plain.alive & ~np.isin(plain.vectors.articles, [one for one in positions if one is not None])
 
 
 def _take_over(base: Path, draft: Path) -> None:
@@ -197,9 +193,9 @@ class Draft:
         """Take articles out."""
         self._articles.delete(article_ids)
 
-    def move(self, refs: Sequence[ArticleRef]) -> None:
-        """Note where articles come from now."""
-        self._articles.move(refs)
+    def update(self, refs: Sequence[ArticleRef]) -> None:
+        """Note what is said of articles now."""
+        self._articles.update(refs)
 
     def commit(self) -> None:
         """Make all that was changed last, whatever happens then."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from index.chunking import chunk_article
 from index.drafts import EmbeddedChunk
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.records import Article, Chunk
 from index.sentences import Span, split_sentences
 from index.words import content_words

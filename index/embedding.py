@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.bundled import BUNDLED_MODEL, bundled_model_path
-from index.encoding import Encoding as Encoding
-from index.encoding import Offsets, encoding_of
+from index.encoding import Encoding, Offsets, encoding_of
 from index.errors import ModelError
 from index.records import Progress
 

@@ -6,7 +6,7 @@ articles that are near in meaning (index/words.py). The word itself counts in fu
 
 from collections.abc import Iterator
 
-from index.embedding import Encoding
+from index.encoding import Encoding
 from index.lexical import NAME, Alternatives, LexicalIndex
 from index.names import name_keys
 from index.text import WORD, fold, terms_and_words

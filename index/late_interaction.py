@@ -27,7 +27,7 @@ from scipy.fft import dct, idct
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
-from index.rows import Mask, RowFile, keep_rows, mapped, row_writers
+from index.rows import Mask, RowFile, RowWriters, keep_rows, mapped
 from index.sentences import Span
 from index.vectors import Rows
 
@@ -39,7 +39,7 @@ WIDEST = 2.7  # standard deviations of a dimension; what is farther out counts a
 STEP = 2 * WIDEST / (LEVELS - 1)  # between two levels, in standard deviations
 
 
-class LateWriter:
+class LateWriter(RowWriters):
     """Adds the words of chunks behind the first `n_chunks` and `n_words` of a folder. To be closed.
 
     Raises:
@@ -47,11 +47,8 @@ class LateWriter:
     """
 
     def __init__(self, folder: Path, *, width: int, n_chunks: int = 0, n_words: int = 0) -> None:
-        folder.mkdir(exist_ok=True)
-        self._files = row_writers(
-            folder, (WORD_ENDS, 8, n_chunks), (WORD_STARTS, 4, n_words), (STATES, n_bytes(width), n_words)
-        )
-        self._ends, self._starts, self._states = self._files
+        super().__init__(folder, (WORD_ENDS, 8, n_chunks), (WORD_STARTS, 4, n_words), (STATES, n_bytes(width), n_words))
+        self._ends, self._starts, self._states = self.files
 
     @property
     def n_words(self) -> int:
@@ -63,16 +60,6 @@ class LateWriter:
         self._starts.append(np.array(starts, np.int32))
         self._states.append(pack(states))
         self._ends.append(np.array([self.n_words], np.int64))
-
-    def sync(self) -> None:
-        """Force what was added to the disk."""
-        for file in self._files:
-            file.sync()
-
-    def close(self) -> None:
-        """Complete the files."""
-        for file in self._files:
-            file.close()
 
 
 def keep_words(source: Path, target: Path, kept: Mask, *, width: int) -> int:

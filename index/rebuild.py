@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from index.articles import ArticleRef, ArticleStore
+from index.articles import ArticleStore
 from index.deriving import derive
 from index.difference import Reading, new_articles, read_corpus_difference
 from index.drafts import STAMP, Draft, Stamp, begin_draft, stamp_of
@@ -39,7 +39,7 @@ from index.generations import (
     writing,
 )
 from index.records import Progress
-from index.report import RebuildReport, make_report
+from index.report import RebuildReport, Refs, make_report
 from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
 from index.words import kept_means, mean_states
@@ -135,7 +135,7 @@ class _Build:
     def run(self, base: Path | None) -> RebuildReport:
         """Build from `base`, or from what an earlier build made of it."""
         left = self._draft_left(base)
-        known = _sources(left or base)
+        known = _refs(left or base)
         try:
             reading = self._read(known)
             if left is None and base is not None and _is_same(base, known, reading):
@@ -143,7 +143,7 @@ class _Build:
                 return replace(report, generation=base.name)
             means = self._means(base)
             if left is None:
-                self._begin(base, means, gone=known.keys() - reading.sources.keys())
+                self._begin(base, means, gone=known.keys() - reading.refs.keys())
             self._fill(known, reading, means)
             return self._publish(base, reading, means)
         finally:
@@ -185,7 +185,7 @@ class _Build:
         shutil.rmtree(self._draft, ignore_errors=True)
         return None
 
-    def _read(self, known: dict[str, str]) -> Reading:
+    def _read(self, known: Refs) -> Reading:
         return read_corpus_difference(
             self._paths,
             known=known,
@@ -199,12 +199,12 @@ class _Build:
     def _begin(self, base: Path | None, means: Vectors, *, gone: set[str]) -> None:
         begin_draft(self._draft, self._stamp(base, means.shape[1]), base=base, gone=gone)
 
-    def _fill(self, known: dict[str, str], reading: Reading, means: Vectors) -> None:
+    def _fill(self, known: Refs, reading: Reading, means: Vectors) -> None:
         """Bring the draft to what was read."""
         embedder = ArticleEmbedder(self._model, means, max_tokens=self._settings.chunk_max_tokens)
         with Draft(self._draft) as draft:
-            draft.delete(known.keys() - reading.sources.keys())
-            draft.move([ArticleRef(*ref) for ref in reading.sources.items() if known.get(ref[0], ref[1]) != ref[1]])
+            draft.delete(known.keys() - reading.refs.keys())
+            draft.update([ref for article_id, ref in reading.refs.items() if known.get(article_id, ref) != ref])
             draft.commit()
             waiting, n_done = new_articles(self._root / NEW), 0
             while batch := list(islice(waiting, ARTICLES_AT_ONCE)):
@@ -218,7 +218,7 @@ class _Build:
         stamp = stamp_of(self._draft)
         goes_on = base if stamp is not None and not stamp.is_compacted else None
         n_chunks = derive(self._draft, base=goes_on, means=means, dim=self._model.dim, tell=self._tell)
-        before = _serving_sources(self._settings.data_dir)
+        before = _serving_refs(self._settings.data_dir)
         report = make_report(before, reading, n_chunks=n_chunks, started=self._started)
         write_manifest(self._draft, self._manifest(replace(report, published=True)))
         return replace(report, generation=self._publish_draft(), published=True)
@@ -241,8 +241,8 @@ class _Build:
         )
 
 
-def _is_same(base: Path, known: dict[str, str], reading: Reading) -> bool:
-    if known != reading.sources:
+def _is_same(base: Path, known: Refs, reading: Reading) -> bool:
+    if known != reading.refs:
         return False
     try:
         Generation.open(base).close()
@@ -251,18 +251,18 @@ def _is_same(base: Path, known: dict[str, str], reading: Reading) -> bool:
     return True
 
 
-def _sources(folder: Path | None) -> dict[str, str]:
-    """Where each article of a generation or draft is from, by its id."""
+def _refs(folder: Path | None) -> Refs:
+    """The articles of a generation or draft, by their ids."""
     if folder is None:
         return {}
     with closing(ArticleStore(folder)) as articles:
-        return {ref.article_id: ref.source for ref in articles.refs()}
+        return {ref.article_id: ref for ref in articles.refs()}
 
 
-def _serving_sources(data_dir: Path) -> dict[str, str]:
+def _serving_refs(data_dir: Path) -> Refs:
     """The same of what serves now, as far as it can be read."""
     name = current_generation(data_dir)
     try:
-        return _sources(index_root(data_dir) / name) if name else {}
+        return _refs(index_root(data_dir) / name) if name else {}
     except IndexStateError:
         return {}

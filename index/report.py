@@ -5,8 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from index.articles import ArticleRef
 from index.difference import Reading
 from index.records import Skipped
+
+Refs = Mapping[str, ArticleRef]
+"""Articles by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class RebuildReport:
         n_articles: that are indexed: those added, changed, unchanged and moved.
         n_chunks: of all of them.
         n_added: articles that were not there before.
-        n_changed: articles in whose place another one was before.
+        n_changed: articles in whose place another one was before, or that are said to be in another language.
         n_unchanged: articles that are as they were, where they were.
         n_moved: articles that are as they were in another place.
         n_deleted: articles that were there before and have none in their place.
@@ -46,30 +50,32 @@ class RebuildReport:
     articles_per_second: float
 
 
-def make_report(before: Mapping[str, str], reading: Reading, *, n_chunks: int, started: float) -> RebuildReport:
+def make_report(before: Refs, reading: Reading, *, n_chunks: int, started: float) -> RebuildReport:
     """The report of a build that has published nothing so far.
 
     Args:
-        before: where each article was from that was indexed before, by its id.
+        before: the articles that were indexed before.
         reading: what the corpus holds now.
         n_chunks: of all articles now.
         started: when, by the monotonic clock.
     """
-    after, seconds = reading.sources, time.monotonic() - started
-    new = {article_id: source for article_id, source in after.items() if article_id not in before}
-    gone = {article_id: source for article_id, source in before.items() if article_id not in after}
-    n_changed = (Counter(new.values()) & Counter(gone.values())).total()
-    n_moved = sum(before.get(article_id, source) != source for article_id, source in after.items())
+    seconds = time.monotonic() - started
+    new = Counter(ref.source for article_id, ref in reading.refs.items() if article_id not in before)
+    gone = Counter(ref.source for article_id, ref in before.items() if article_id not in reading.refs)
+    kept = [(before[article_id], ref) for article_id, ref in reading.refs.items() if article_id in before]
+    n_moved = sum(was.source != now.source for was, now in kept)
+    n_replaced = (new & gone).total()
+    n_said_otherwise = sum(was.source == now.source and was != now for was, now in kept)
     return RebuildReport(
         generation="",
         published=False,
-        n_articles=len(after),
+        n_articles=len(reading.refs),
         n_chunks=n_chunks,
-        n_added=len(new) - n_changed,
-        n_changed=n_changed,
-        n_unchanged=len(after) - len(new) - n_moved,
+        n_added=new.total() - n_replaced,
+        n_changed=n_replaced + n_said_otherwise,
+        n_unchanged=len(kept) - n_moved - n_said_otherwise,
         n_moved=n_moved,
-        n_deleted=len(gone) - n_changed,
+        n_deleted=gone.total() - n_replaced,
         n_duplicates=reading.n_duplicates,
         n_embedded=reading.n_new,
         failed=tuple(reading.skipped),

@@ -76,19 +76,35 @@ class RowWriter:
         self._file.close()
 
 
-def row_writers(folder: Path, *files: tuple[str, int, int]) -> list[RowWriter]:
-    """A writer for each of some files: its name, the bytes of a row, and behind how many rows. All are opened or none.
+class RowWriters:
+    """Writers of several files of a folder, which is made. To be closed.
+
+    Args:
+        folder: of the files.
+        files: the name of each, the bytes of a row, and behind how many rows is added.
 
     Raises:
-        IndexDamagedError: a file holds fewer rows.
+        IndexDamagedError: a file holds fewer rows; then none is open.
     """
-    with ExitStack() as opened:
-        writers = [
-            opened.enter_context(closing(RowWriter(folder / name, row_bytes, n_rows=n_rows)))
-            for name, row_bytes, n_rows in files
-        ]
-        opened.pop_all()
-        return writers
+
+    def __init__(self, folder: Path, *files: tuple[str, int, int]) -> None:
+        folder.mkdir(exist_ok=True)
+        with ExitStack() as opened:
+            self.files = [
+                opened.enter_context(closing(RowWriter(folder / name, row_bytes, n_rows=n_rows)))
+                for name, row_bytes, n_rows in files
+            ]
+            opened.pop_all()
+
+    def sync(self) -> None:
+        """Force what was added to the disk."""
+        for file in self.files:
+            file.sync()
+
+    def close(self) -> None:
+        """Complete the files."""
+        for file in self.files:
+            file.close()
 
 
 class RowFile:

@@ -14,7 +14,8 @@ import numpy as np
 
 from index.answerability import ALIKE, PlainQuestions, ahead_of
 from index.clock import Clock
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.errors import IndexDamagedError
 from index.expansion import expand
 from index.fusion import Floats, evidence, scores

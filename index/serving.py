@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from index.articles import ArticleStore
-from index.deriving import Plain
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
 from index.filtering import ArticleColumns
 from index.generations import (
@@ -32,6 +32,7 @@ from index.generations import (
 )
 from index.late_interaction import LateIndex
 from index.lexical import LexicalIndex
+from index.plain import Plain
 from index.records import Article, Filters
 from index.rows import Mask
 from index.sentences import Span

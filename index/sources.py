@@ -8,7 +8,9 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from index.articles import ArticleRef
 from index.records import Skipped
@@ -72,7 +74,7 @@ class SourceCache:
 
     def put(self, path: Path, content: str, items: Items) -> None:
         """Note what the file holds."""
-        fields = [[*item] if isinstance(item, ArticleRef) else [item.source, item.line, item.reason] for item in items]
+        fields = [item if isinstance(item, ArticleRef) else asdict(item) for item in items]
         self._connection.execute(
             "insert or replace into files values (?, ?, ?)", (_key(path), content, json.dumps(fields))
         )
@@ -93,5 +95,5 @@ def _key(path: Path) -> str:
     return str(path.absolute()).encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _item(fields: list[str]) -> ArticleRef | Skipped:
-    return ArticleRef(*fields) if len(fields) == 2 else Skipped(*fields)  # type: ignore[arg-type]
+def _item(fields: Any) -> ArticleRef | Skipped:  # noqa: ANN401 - of JSON: a list of an article, a dict of what was skipped
+    return ArticleRef(*fields) if isinstance(fields, list) else Skipped(**fields)

@@ -18,7 +18,7 @@ fewer than SMALL rows are built anew instead, in less than half a second.
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from index.embedding import Vectors
-from index.errors import IndexDamagedError, IndexWriteError
+from index.errors import IndexDamagedError, IndexStateError, IndexWriteError
 from index.vectors import Rows
 
 if TYPE_CHECKING:
@@ -192,63 +192,43 @@ class _Shard:
             self._client.close()
 
     def add(self, rows: Rows, vectors: Vectors) -> None:
-        from chromadb.errors import ChromaError
-
-        try:
-            self._chunks.add(ids=list(map(str, rows.tolist())), embeddings=vectors)
-        except ChromaError as exc:
-            raise self._unwritable(exc) from exc
+        with self._errors(IndexWriteError, "write"):
+            self._chunks.add(ids=_ids(rows), embeddings=vectors)
 
     def delete(self, rows: Rows) -> None:
-        from chromadb.errors import ChromaError
-
-        try:
+        with self._errors(IndexWriteError, "write"):
             for batch in _batches(rows):
-                self._chunks.delete(ids=list(map(str, batch.tolist())))
-        except ChromaError as exc:
-            raise self._unwritable(exc) from exc
+                self._chunks.delete(ids=_ids(batch))
 
     def count(self) -> int:
-        from chromadb.errors import ChromaError
-
-        try:
+        with self._errors(IndexDamagedError, "query"):
             return self._chunks.count()
-        except ChromaError as exc:
-            raise self._unreadable(exc) from exc
 
     def rows(self) -> Rows:
-        from chromadb.errors import ChromaError
-
-        try:
+        with self._errors(IndexDamagedError, "query"):
             return np.sort(np.array(self._chunks.get(include=[])["ids"], dtype=np.int64))
-        except ChromaError as exc:
-            raise self._unreadable(exc) from exc
 
     def vectors(self, rows: Rows) -> Vectors:
-        from chromadb.errors import ChromaError
-
-        ids = list(map(str, rows.tolist()))
-        try:
-            found = self._chunks.get(ids=ids, include=["embeddings"])
-        except ChromaError as exc:
-            raise self._unreadable(exc) from exc
+        with self._errors(IndexDamagedError, "query"):
+            found = self._chunks.get(ids=_ids(rows), include=["embeddings"])
         by_id = dict(zip(found["ids"], cast("Any", found["embeddings"]), strict=True))
-        return np.array([by_id[one] for one in ids], np.float32)
+        return np.array([by_id[one] for one in _ids(rows)], np.float32)
 
     def nearest(self, vector: Vectors, *, k: int) -> "tuple[Rows, Any]":
-        from chromadb.errors import ChromaError
-
-        try:
+        with self._errors(IndexDamagedError, "query"):
             found = self._chunks.query(query_embeddings=vector[None, :], n_results=k, include=["distances"])
-        except ChromaError as exc:
-            raise self._unreadable(exc) from exc
         distances = cast("Any", found["distances"])
         return np.array(found["ids"][0], dtype=np.int64), np.array(distances[0])
 
-    def _unwritable(self, exc: Exception) -> IndexWriteError:
-        return IndexWriteError(
-            f"cannot write the chunk store in {str(self._path)!r} ({exc}); free disk space and run: otvet index"
-        )
+    @contextmanager
+    def _errors(self, kind: type[IndexStateError], what: str) -> Iterator[None]:
+        from chromadb.errors import ChromaError
 
-    def _unreadable(self, exc: Exception) -> IndexDamagedError:
-        return IndexDamagedError(f"cannot query the chunk store in {str(self._path)!r} ({exc}); run: otvet index")
+        try:
+            yield
+        except ChromaError as exc:
+            raise kind(f"cannot {what} the chunk store in {str(self._path)!r} ({exc}); run: otvet index") from exc
+
+
+def _ids(rows: Rows) -> list[str]:
+    return [str(row) for row in rows.tolist()]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
-from index.rows import Mask, RowFile, Sizes, keep_rows, mapped, row_writers
+from index.rows import Mask, RowFile, RowWriters, Sizes, keep_rows, mapped
 from index.sentences import Span
 
 CHUNKS, CHUNK_VECTORS = "chunks.rows", "chunk_vectors.f32"
@@ -45,7 +45,7 @@ class ChunkPlace(NamedTuple):
     end: int
 
 
-class VectorWriter:
+class VectorWriter(RowWriters):
     """Adds chunks with their vectors behind the first `n_chunks` and `n_sentences` of a folder. To be closed.
 
     Raises:
@@ -53,15 +53,14 @@ class VectorWriter:
     """
 
     def __init__(self, folder: Path, *, dim: int, n_chunks: int = 0, n_sentences: int = 0) -> None:
-        folder.mkdir(exist_ok=True)
-        self._files = row_writers(
+        super().__init__(
             folder,
             (CHUNKS, CHUNK.itemsize, n_chunks),
             (CHUNK_VECTORS, 4 * dim, n_chunks),
             (SENTENCES, 8, n_sentences),
             (SENTENCE_VECTORS, 2 * dim, n_sentences),
         )
-        self._chunks, self._chunk_vectors, self._sentences, self._sentence_vectors = self._files
+        self._chunks, self._chunk_vectors, self._sentences, self._sentence_vectors = self.files
 
     @property
     def n_chunks(self) -> int:
@@ -79,16 +78,6 @@ class VectorWriter:
         self._chunk_vectors.append(np.asarray(vector, np.float32))
         self._sentences.append(np.array(sentences, np.int32).reshape(-1, 2))
         self._sentence_vectors.append(np.asarray(vectors, np.float16))
-
-    def sync(self) -> None:
-        """Force what was added to the disk."""
-        for file in self._files:
-            file.sync()
-
-    def close(self) -> None:
-        """Complete the files."""
-        for file in self._files:
-            file.close()
 
 
 def keep_vectors(source: Path, target: Path, kept: Mask, *, dim: int, n_sentences: int, positions: Rows) -> Sizes:

@@ -29,7 +29,8 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.errors import IndexDamagedError
 from index.late_interaction import levels_of, states_of
 from index.text import Alphabet, alphabet, fold, is_stop_word, stem

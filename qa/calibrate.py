@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from index.embedding import EmbeddingModel, Encoding, Vectors, load_embedding_model
+from index.embedding import EmbeddingModel, Vectors, load_embedding_model
+from index.encoding import Encoding
 from index.search import HybridSearch
 from index.settings import IndexSettings
 from qa.gate import FILE, Gate, GateName, Weight, features, gate_name, read_gates

@@ -9,7 +9,6 @@ between answers (the server's prompt cache).
 """
 
 import logging
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, PrivateAttr, SecretStr
 
 from index.errors import ChatModelError
+from index.machine import n_cores
 from index.text import Language
 from qa.prompts import MAX_SENTENCES
 
@@ -120,7 +120,7 @@ def answer_grammar(language: Language, n_passages: int) -> str:
 def _start(gguf: Path, context_tokens: int, key: str) -> Any:  # noqa: ANN401 - xllamacpp has no types
     import xllamacpp
 
-    n_threads = _n_cores()
+    n_threads = n_cores()
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
     params.n_ctx, params.n_parallel = context_tokens, 1
@@ -140,10 +140,3 @@ def _start(gguf: Path, context_tokens: int, key: str) -> Any:  # noqa: ANN401 - 
             f"llama.cpp cannot load {str(gguf)!r} ({exc}); is it a whole GGUF file? For the default model run: "
             "otvet models pull"
         ) from exc
-
-
-def _n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -61,11 +61,7 @@ def evaluate(
         SettingsError: mode "generative" without a chat model.
         QuestionError: a paragraph is blank or longer than the settings allow, or a question cannot be asked.
     """
-    if mode == "generative" and chat_model is None:
-        raise SettingsError(
-            "mode 'generative' needs a language model, and there is none; run: otvet models pull, or set"
-            " OTVET_CHAT_MODEL and OTVET_CHAT_BASE_URL, or evaluate with --mode extractive"
-        )
+    _check_mode(mode, chat_model)
     reranker = load_reranker(settings.reranker) if settings.reranker else None
     chain = _Chain(model, settings, answer_settings or AnswerSettings(), chat_model, reranker)
     with throw_away_index(collection, model=model, settings=settings, progress=progress) as (index, places):
@@ -88,6 +84,14 @@ def evaluate(
         times_ms=found.times_ms,
         answers=answers,
     )
+
+
+def _check_mode(mode: EvaluationMode, chat_model: BaseChatModel | None) -> None:
+    if mode == "generative" and chat_model is None:
+        raise SettingsError(
+            "mode 'generative' needs a language model, and there is none; run: otvet models pull, or set"
+            " OTVET_CHAT_MODEL and OTVET_CHAT_BASE_URL, or evaluate with --mode extractive"
+        )
 
 
 @dataclass(frozen=True, slots=True)

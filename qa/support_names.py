@@ -31,7 +31,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.names import name_keys
 from index.sentences import Span
 from index.text import WORD, Alphabet, alphabet, fold, is_stop_word, question_language, stem

@@ -14,7 +14,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.rebuild import build_index
 from index.sentences import Span
 from index.serving import Index

@@ -57,6 +57,20 @@ def serving(env: dict[str, str], folder: Path) -> Iterator[tuple[str, subprocess
                 process.kill()
 
 
+@contextmanager
+def writer_elsewhere(data_dir: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the writer's lock, until it is killed or its input is closed."""
+    code = (
+        "import sys; from pathlib import Path; from index.generations import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(data_dir)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+
+
 def is_running(pid: int) -> bool:
     """Whether there is such a process, dead ones that nobody has waited for included."""
     try:

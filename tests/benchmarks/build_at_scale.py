@@ -22,13 +22,14 @@ from pathlib import Path
 
 from stub_model import StubModel
 
-from index.embedding import EmbeddingModel, Encoding, Vectors, load_embedding_model
+from index.embedding import EmbeddingModel, Vectors, load_embedding_model
+from index.encoding import Encoding
 from index.generations import current_generation, index_root
 from index.rebuild import build_index
 from index.report import RebuildReport
 from index.settings import IndexSettings
 from made_corpus import Bank
-from measuring import Figures, as_markdown, load_average, memory_mb, size_mb, timed
+from measuring import Figures, load_average, memory_mb, show_and_save, size_mb, timed
 from plain_pipeline import open_plain
 from qa.squad import load_collection
 from ui.offline import go_offline
@@ -208,10 +209,8 @@ def main() -> None:
         settings = IndexSettings(cache_dir=own.cache_dir, embedding_model=own.embedding_model)
         figures |= measure(given, settings, Path(scratch))
     figures |= {"load average after": load_average()}
-    sys.stdout.write(as_markdown(figures))
     out = given.out or own.data_dir / "evaluations" / f"build-at-scale-{date.today().isoformat()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, ensure_ascii=False, indent=2), "utf-8")
+    show_and_save(figures, out)
 
 
 if __name__ == "__main__":

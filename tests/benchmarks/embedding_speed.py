@@ -9,9 +9,7 @@ medians.
 """
 
 import argparse
-import json
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -25,7 +23,7 @@ from sentence_transformers import SentenceTransformer
 from index.bundled import BUNDLED_MODEL, bundled_model_path
 from index.embedding import load_embedding_model
 from index.sentences import split_sentences
-from measuring import Figures, as_markdown, load_average, memory_mb, size_mb, timed
+from measuring import Figures, load_average, memory_mb, show_and_save, size_mb, timed
 from qa.squad import load_collection
 from ui.offline import go_offline
 from ui.settings import load_settings
@@ -134,10 +132,8 @@ def main() -> None:
     own = load_settings()
     paragraphs = list(load_collection(given.paragraphs, None).paragraphs)[: given.passages]
     figures = measure(paragraphs, cache_dir=own.cache_dir, rounds=given.rounds)
-    sys.stdout.write(as_markdown(figures))
     out = given.out or own.data_dir / "evaluations" / f"embedding-speed-{date.today().isoformat()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, ensure_ascii=False, indent=2), "utf-8")
+    show_and_save(figures, out)
 
 
 if __name__ == "__main__":

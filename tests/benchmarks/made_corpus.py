@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.making import make_article
 from index.records import Filters
 from index.sentences import Span, split_sentences

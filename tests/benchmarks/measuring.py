@@ -1,6 +1,8 @@
 """Times, memory and sizes, and how they are shown."""
 
+import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +53,13 @@ def size_mb(path: Path) -> float:
 def load_average() -> float:
     """Of the last minute: what else the machine does."""
     return os.getloadavg()[0]
+
+
+def show_and_save(figures: Figures, out: Path) -> None:
+    """Print the table and write the figures as JSON."""
+    sys.stdout.write(as_markdown(figures))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures, ensure_ascii=False, indent=2), "utf-8")
 
 
 def as_markdown(figures: Figures) -> str:

@@ -10,7 +10,6 @@ compared, they take turns question by question: whatever else the machine does, 
 import argparse
 import json
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ from index.search import HybridSearch
 from index.serving import Generation, Index
 from index.settings import IndexSettings
 from made_corpus import FILTERS, Bank, MadeModel
-from measuring import Figures, as_markdown, load_average, memory_mb, size_mb, spread, timed
+from measuring import Figures, load_average, memory_mb, show_and_save, size_mb, spread, timed
 from plain_pipeline import fill_plain, open_plain, plain_filter
 from qa.squad import load_collection
 from ui.offline import go_offline
@@ -175,11 +174,9 @@ def main() -> None:
         figures |= alone(serve, settings, questions)
         figures |= alone(compare, settings, plain, questions)
     figures |= {"load average after": load_average()}
-    sys.stdout.write(as_markdown(figures))
     name = f"search-at-scale-{given.passages}-{date.today().isoformat()}.json"
     out = given.out or own.data_dir / "evaluations" / name
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, ensure_ascii=False, indent=2), "utf-8")
+    show_and_save(figures, out)
 
 
 if __name__ == "__main__":

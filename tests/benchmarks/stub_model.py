@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index.embedding import Encoding, Vectors
+from index.embedding import Vectors
+from index.encoding import Encoding
 from index.sentences import Span
 from index.text import WORD
 

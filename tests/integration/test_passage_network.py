@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from index import bundled, bundled_model
 from index.bundled_model import BundledModel, _runs
 from index.embedding import SentenceTransformerModel
-from index.network import bytes_are_exact
+from index.machine import bytes_are_exact
 from index.sentences import Span
 from index.text import WORD
 from places import CACHE_DIR

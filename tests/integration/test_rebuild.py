@@ -1,8 +1,6 @@
 """Corpus to generation: what is published, what is refused, and that the old index answers until then."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +27,7 @@ from index.search import HybridSearch
 from index.sentences import split_sentences
 from index.serving import Index
 from index.settings import IndexSettings
+from processes import writer_elsewhere
 
 ARTICLES = {
     "grain.txt": "date 2024-03-01 В порт пришли два судна с зерном. Их разгрузили за ночь.",
@@ -123,6 +122,19 @@ def test_deleted_and_edited_articles_are_gone(
     assert "открыли вновь" in found
     assert "зерном" not in found
     assert "ремонт" not in found
+
+
+def test_an_article_that_is_said_to_be_in_another_language_is_changed_but_not_embedded_again(
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
+) -> None:
+    build()
+    n_embedded = hashed_words.n_documents
+    (articles / "school.md").write_text(ARTICLES["school.md"].replace("title:", "language: uk\ntitle:"))
+    report = build()
+    assert (report.published, report.n_changed, report.n_unchanged, report.n_embedded) == (True, 1, 2, 0)
+    assert hashed_words.n_documents == n_embedded
+    assert texts(index_settings, hashed_words, "школа", Filters(language="uk")) == ["В посёлке открыли новую школу."]
+    assert not build().published
 
 
 def test_same_content_twice_is_one_article(
@@ -421,19 +433,7 @@ def test_manifest_that_lies_about_its_counts_is_told(
 def test_second_writer_is_told_who_holds_the_lock(
     build: Callable[[], RebuildReport], index_settings: IndexSettings
 ) -> None:
-    code = (
-        "import sys; from pathlib import Path; from index.generations import writing\n"
-        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(index_settings.data_dir)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with writer_elsewhere(index_settings.data_dir) as holder:
         with pytest.raises(IndexLockedError, match=f"process {holder.pid}"):
             build()
         holder.communicate()

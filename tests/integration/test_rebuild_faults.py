@@ -29,6 +29,7 @@ from index.report import RebuildReport
 from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
+from processes import writer_elsewhere
 from qa.engine import make_engine
 from qa.records import Answer, PassagesFound, Question, Turn
 from qa.settings import AnswerSettings
@@ -259,16 +260,7 @@ def test_a_second_writer_is_refused_and_a_dead_ones_lock_is_taken_over(
     build: Callable[[], RebuildReport], index_settings: IndexSettings
 ) -> None:
     """MemPalace 2195, 2026: records lost between two writers. Open WebUI 13225: a second rebuild must be refused."""
-    code = (
-        "import sys; from pathlib import Path; from index.generations import writing\n"
-        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(index_settings.data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+    with writer_elsewhere(index_settings.data_dir) as holder:
         started = time.monotonic()
         with pytest.raises(IndexLockedError, match=rf"process {holder.pid}, since \d{{4}}-"):
             build()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fakes import HashedWordsModel
 from index import checking, drafts, lexical, rebuild, store
 from index.checking import check_generation
-from index.embedding import Encoding
+from index.encoding import Encoding
 from index.errors import CorpusError
 from index.generations import current_generation, generation_names, index_root, read_manifest
 from index.rebuild import build_index

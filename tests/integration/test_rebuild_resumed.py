@@ -10,7 +10,7 @@ import pytest
 from fakes import HashedWordsModel
 from index import rebuild
 from index.drafts import STAMP, stamp_of
-from index.embedding import Encoding
+from index.encoding import Encoding
 from index.errors import CorpusError
 from index.generations import BUILDING, current_generation, generation_names, index_root
 from index.rebuild import build_index

@@ -100,8 +100,8 @@ def test_duplicate_is_refused_and_the_first_one_stays(tmp_path: Path) -> None:
         assert [writer.add(each) for each in (FULL, moved, BARE, FULL)] == [0, None, 1, None]
     with reading(tmp_path) as store:
         assert store.refs() == [
-            ArticleRef(FULL.article_id, FULL.source),
-            ArticleRef(BARE.article_id, BARE.source),
+            ArticleRef(FULL.article_id, FULL.source, "ru"),
+            ArticleRef(BARE.article_id, BARE.source, "und"),
         ]
 
 
@@ -133,7 +133,7 @@ class TestChanges:
             assert numbers(store.page()) == [4, 3, 1]
             assert store.get(f"{2:016x}") is None
             assert store.count(Filters()) == 3
-            assert [store.position(f"{number:016x}") for number in range(1, 6)] == [0, None, 2, 3, None]
+            assert [store.columns().position(f"{number:016x}") for number in range(1, 6)] == [0, None, 2, 3, None]
             at_positions = [store.at_position(position) for position in range(6)]
             assert [found and int(found.article_id, 16) for found in at_positions] == [1, None, 3, 4, None, None]
             assert store.columns().is_there.tolist() == [True, False, True, True, False]
@@ -149,18 +149,18 @@ class TestChanges:
             assert [position for position, _ in store.from_position(0)] == [0, 1, 2, 3, 5, 6]
             assert list(store.from_position(5)) == [(5, article(6)), (6, article(5))]
 
-    def test_moved_articles_are_told_from_where_they_are_now(self, five: Path) -> None:
+    def test_moved_articles_are_told_from_where_they_are_now_and_in_their_new_language(self, five: Path) -> None:
         with writing(five) as writer:
-            writer.move([ArticleRef(f"{3:016x}", "new/c.txt"), ArticleRef(f"{9:016x}", "absent.txt")])
+            writer.update([ArticleRef(f"{3:016x}", "new/c.txt", "uk"), ArticleRef(f"{9:016x}", "absent.txt", "ru")])
         with reading(five) as store:
             assert [ref.source for ref in store.refs()] == ["b.txt", "b.txt", "new/c.txt", "b.txt", "b.txt"]
-            assert store.get(f"{3:016x}") == replace(article(3, "2024-01-03"), source="new/c.txt")
+            assert store.get(f"{3:016x}") == replace(article(3, "2024-01-03"), source="new/c.txt", language="uk")
 
     def test_what_was_not_committed_is_lost(self, five: Path) -> None:
         before = (five / TEXTS).read_bytes()
         with closing(ArticleWriter(five)) as writer:
             writer.delete([f"{1:016x}"])
-            writer.move([ArticleRef(f"{2:016x}", "new.txt")])
+            writer.update([ArticleRef(f"{2:016x}", "new.txt", "ru")])
             writer.add(replace(article(6), text="Ещё одна."))
         with reading(five) as store:
             assert numbers(list(store.all())) == [1, 2, 3, 4, 5]

@@ -55,7 +55,7 @@ class Corpus:
     def __init__(self, folder: Path) -> None:
         self.folder, self.cache, self.new = folder / "articles", folder / "sources.sqlite", folder / "new.jsonl"
         self.folder.mkdir()
-        self.known: dict[str, str] = {}
+        self.known: dict[str, ArticleRef] = {}
         self.told: list[tuple[str, int, int]] = []
 
     def read(self, *, forgetting: bool = False, max_article_chars: int = 1000) -> Reading:
@@ -70,7 +70,7 @@ class Corpus:
             left_out=Path("nowhere"),
             tell=lambda *values: self.told.append(values),
         )
-        self.known = dict(reading.sources)
+        self.known = dict(reading.refs)
         return reading
 
     def new_texts(self) -> list[str]:
@@ -92,7 +92,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 def sources(reading: Reading) -> list[str]:
-    return list(reading.sources.values())
+    return [ref.source for ref in reading.refs.values()]
 
 
 def test_at_first_all_is_read_and_new(corpus: Corpus) -> None:
@@ -107,7 +107,7 @@ def test_at_first_all_is_read_and_new(corpus: Corpus) -> None:
 def test_unchanged_files_are_not_read_again(corpus: Corpus) -> None:
     first = corpus.read()
     again = corpus.read()
-    assert (again.sources, again.n_new) == (first.sources, 0)
+    assert (again.refs, again.n_new) == (first.refs, 0)
     assert corpus.new_texts() == []
     assert n_reads == {}
     assert corpus.told == [("read", 1, 0), ("read", 2, 0), ("read", 3, 0)]
@@ -142,7 +142,7 @@ def test_the_same_content_at_another_path_is_read_and_known(corpus: Corpus) -> N
     reading = corpus.read()
     assert n_reads == {"wheat.txt": 1}
     assert (reading.n_new, corpus.new_texts()) == (0, [])
-    assert reading.sources.keys() == first.sources.keys()
+    assert reading.refs.keys() == first.refs.keys()
     assert sources(reading) == ["bridge.txt", "school.txt", "wheat.txt"]
 
 
@@ -153,7 +153,7 @@ def test_files_that_change_places_are_told_from_where_they_are(corpus: Corpus) -
     reading = corpus.read()
     assert reading.n_new == 0
     by_id = {make_article(text=text, source="").article_id: text for text in TEXTS.values()}
-    assert {source: by_id[article_id] for article_id, source in reading.sources.items()} == {
+    assert {ref.source: by_id[article_id] for article_id, ref in reading.refs.items()} == {
         "bridge.txt": TEXTS["bridge.txt"],
         "grain.txt": TEXTS["school.txt"],
         "school.txt": TEXTS["grain.txt"],
@@ -219,7 +219,7 @@ class TestSkipped:
         reading = corpus.read()
         assert n_reads == {}
         assert reading.skipped == skipped
-        assert len(reading.sources) == 4
+        assert len(reading.refs) == 4
 
     def test_under_another_limit_it_is_read_again(self, corpus: Corpus, skipped: list[Skipped]) -> None:
         reading = corpus.read(max_article_chars=1001)
@@ -242,7 +242,7 @@ class TestSkipped:
         for _ in range(2):
             reading = corpus.read()
             assert [item.source for item in reading.skipped] == ["lost.txt", "pipe.txt"]
-            assert len(reading.sources) == 3
+            assert len(reading.refs) == 3
 
     def test_without_any_article_the_reasons_are_told(self, tmp_path: Path) -> None:
         (tmp_path / "sub").mkdir()
@@ -346,9 +346,9 @@ class TestRemembering:
         first = corpus.read()
         content = damage(corpus.cache.read_bytes())
         corpus.cache.unlink() if content is None else corpus.cache.write_bytes(content)
-        assert (corpus.read().sources, n_reads.total()) == (first.sources, 203)
+        assert (corpus.read().refs, n_reads.total()) == (first.refs, 203)
         assert corpus.new_texts() == []
-        assert (corpus.read().sources, n_reads.total()) == (first.sources, 0)
+        assert (corpus.read().refs, n_reads.total()) == (first.refs, 0)
 
     def test_items_that_cannot_be_read_are_not_known(self, corpus: Corpus) -> None:
         first = corpus.read()
@@ -356,7 +356,7 @@ class TestRemembering:
             with closing(sqlite3.connect(corpus.cache)) as connection:
                 connection.execute("update files set items = ? where path like '%grain.txt'", [damaged])
                 connection.commit()
-            assert corpus.read().sources == first.sources
+            assert corpus.read().refs == first.refs
             assert n_reads == {"grain.txt": 1}
 
     def test_a_cache_of_another_shape_is_begun_anew(self, corpus: Corpus) -> None:
@@ -369,7 +369,7 @@ class TestRemembering:
 
 
 class TestSourceCache:
-    ITEMS = (ArticleRef("f" * 16, "a.jsonl:1"), Skipped("a.jsonl", 2, "пусто"), Skipped("a.jsonl", None, "и всё"))
+    ITEMS = (ArticleRef("f" * 16, "a.jsonl:1", "ru"), Skipped("a.jsonl", 2, "пусто"), Skipped("a.jsonl", None, "и всё"))
 
     @pytest.mark.parametrize("name", ["a.jsonl", "статья №1 'x' \"y\".jsonl", os.fsdecode(b"\xff\xfe.jsonl")])
     def test_what_was_noted_comes_back_for_the_same_content_only(self, tmp_path: Path, name: str) -> None:

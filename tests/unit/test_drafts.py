@@ -220,7 +220,7 @@ class TestResuming:
 
     def test_moved_articles_keep_all_but_their_source(self, base: Path) -> None:
         with Draft(base) as draft:
-            draft.move([ArticleRef(f"{3:016x}", "new/3.txt")])
+            draft.update([ArticleRef(f"{3:016x}", "new/3.txt", "ru")])
             draft.commit()
         found = held(base)
         assert found[3].article == replace(article(3), source="new/3.txt")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from index import rows
 from index.errors import IndexDamagedError
-from index.rows import RowFile, RowWriter, keep_rows, mapped, row_writers, share
+from index.rows import RowFile, RowWriter, RowWriters, keep_rows, mapped, share
 
 WIDTH = 3
 ALL = np.arange(30, dtype=np.int32).reshape(10, WIDTH)
@@ -102,11 +102,9 @@ class TestRowWriter:
         """One that stayed open would be told of as a warning, which is an error here."""
         write(tmp_path / "one", ALL)
         with pytest.raises(IndexDamagedError, match="other"):
-            row_writers(tmp_path, ("one", ROW_BYTES, 10), ("other", ROW_BYTES, 1))
-        one, other = row_writers(tmp_path, ("one", ROW_BYTES, 9), ("other", 1, 0))
-        assert (one.n_rows, other.n_rows) == (9, 0)
-        one.close()
-        other.close()
+            RowWriters(tmp_path, ("one", ROW_BYTES, 10), ("other", ROW_BYTES, 1))
+        with closing(RowWriters(tmp_path, ("one", ROW_BYTES, 9), ("other", 1, 0))) as writers:
+            assert [file.n_rows for file in writers.files] == [9, 0]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 
 from fakes import DIM, HashedWordsModel
 from index import words
-from index.embedding import EmbeddingModel, Encoding, Vectors
+from index.embedding import EmbeddingModel, Vectors
+from index.encoding import Encoding
 from index.errors import IndexDamagedError
 from index.late_interaction import pack
 from index.sentences import Span
