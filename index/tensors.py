@@ -1,8 +1,8 @@
 """Tensors of float32 in a safetensors file: written part by part, found again, and read row by row.
 
 The file begins with the length of a header, eight bytes, and the header in JSON, which tells where each tensor lies
-behind it (https://github.com/huggingface/safetensors, "Format"). Read here, and not by the library of that name, as
-that maps the file: what is touched of a mapping counts as memory of the process.
+behind it (https://github.com/huggingface/safetensors, "Format"). Not by the library of that name, which maps the file
+that it reads, so that what is touched counts as memory of the process, and takes all that it writes, 470 MB, at once.
 """
 
 import json

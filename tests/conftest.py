@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import HashedWordsModel
-from index.embedding import SentenceTransformerModel, load_embedding_model
+from index.embedding import EmbeddingModel, load_embedding_model
 from index.errors import ChatModelError
 from index.rebuild import build_index
 from index.serving import Index
@@ -45,7 +45,7 @@ def shared_corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def model() -> SentenceTransformerModel:
+def model() -> EmbeddingModel:
     """The real, bundled embedding model."""
     return load_embedding_model("multilingual-e5-small", cache_dir=CACHE_DIR)
 
@@ -72,9 +72,7 @@ def index_settings(tmp_path: Path) -> IndexSettings:
 
 
 @pytest.fixture(scope="session")
-def sample_settings(
-    tmp_path_factory: pytest.TempPathFactory, corpus: Path, model: SentenceTransformerModel
-) -> IndexSettings:
+def sample_settings(tmp_path_factory: pytest.TempPathFactory, corpus: Path, model: EmbeddingModel) -> IndexSettings:
     """Settings of an index of the sample corpus; not to be written to."""
     settings = IndexSettings(data_dir=tmp_path_factory.mktemp("sample"), cache_dir=CACHE_DIR, corpus=corpus)
     build_index([corpus], settings=settings, model=model)
@@ -82,7 +80,7 @@ def sample_settings(
 
 
 @pytest.fixture(scope="session")
-def sample_engine(sample_settings: IndexSettings, model: SentenceTransformerModel) -> Iterator[Engine]:
+def sample_engine(sample_settings: IndexSettings, model: EmbeddingModel) -> Iterator[Engine]:
     """An engine over the sample corpus, real in every part, answering by quotes."""
     index = Index(sample_settings, model)
     yield make_engine(index, model, AnswerSettings())

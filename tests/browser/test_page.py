@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.generations import writing
 from index.rebuild import build_index
 from index.serving import Index
@@ -42,7 +42,7 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def evil_engine(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[Engine]:
+def evil_engine(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Iterator[Engine]:
     """An engine over one article that tries to be more than text."""
     folder = tmp_path_factory.mktemp("evil")
     row = {"title": EVIL_TITLE, "text": EVIL_TEXT, "publisher": "<u>press</u>", "url": "javascript:alert('url')"}
@@ -62,7 +62,7 @@ REPAIRS = {
 
 
 @pytest.fixture(scope="module")
-def months_engine(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[Engine]:
+def months_engine(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Iterator[Engine]:
     """An engine over two articles, of which the better one was published long after the day that it tells of."""
     folder = tmp_path_factory.mktemp("months")
     rows = [{"title": day, "text": text, "published_at": day, "language": "ru"} for day, text in REPAIRS.items()]
@@ -330,7 +330,7 @@ def test_the_documentation_asks_no_other_host(open_page: OpenPage, sample_url: s
 
 
 def test_the_line_of_the_index_opens_and_follows_a_build(
-    open_page: OpenPage, serve: Serve, tmp_path: Path, model: SentenceTransformerModel, shoot: Shoot
+    open_page: OpenPage, serve: Serve, tmp_path: Path, model: EmbeddingModel, shoot: Shoot
 ) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()

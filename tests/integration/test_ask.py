@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.rebuild import build_index
 from index.serving import Index
 from index.settings import IndexSettings
@@ -20,9 +20,7 @@ def cited_text(answer: Answer) -> str:
 
 
 @pytest.fixture(scope="module")
-def real_engine(
-    shared_corpus: Path, model: SentenceTransformerModel, tmp_path_factory: pytest.TempPathFactory
-) -> Engine:
+def real_engine(shared_corpus: Path, model: EmbeddingModel, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     settings = IndexSettings(data_dir=tmp_path_factory.mktemp("real"))
     build_index([shared_corpus], settings=settings, model=model)
     return make_engine(Index(settings, model), model, AnswerSettings())

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from filelock import FileLock
 
 from apps import app_over
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.generations import writing
 from index.rebuild import build_index
 from index.settings import IndexSettings
@@ -238,7 +238,7 @@ TOLD = [
 
 
 @pytest.fixture(scope="module")
-def blast_dir(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Path:
+def blast_dir(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Path:
     """Where an index of articles that differ is; not to be written to."""
     folder = tmp_path_factory.mktemp("blast")
     rows = [{"title": day, "text": text, "published_at": day, "language": language} for day, language, text in TOLD]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.generations import current_generation, index_root
 from index.rebuild import build_index
 from ui.cli import main
@@ -47,7 +47,7 @@ def generation() -> Path:
     return index_root(data_dir) / str(current_generation(data_dir))
 
 
-def test_doctor_repairs(doctor: Doctor, corpus: Path, model: SentenceTransformerModel) -> None:
+def test_doctor_repairs(doctor: Doctor, corpus: Path, model: EmbeddingModel) -> None:
     build_index([corpus], settings=load_settings(), model=model)
     code, told = doctor()
     assert code == 0, told

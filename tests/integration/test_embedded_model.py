@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.errors import ChatModelError
 from index.serving import Index
 from index.settings import IndexSettings
@@ -32,9 +32,7 @@ def chat_model(chat_gguf: Path) -> EmbeddedChatModel:
 
 
 @pytest.fixture(scope="module")
-def engine(
-    sample_settings: IndexSettings, model: SentenceTransformerModel, chat_model: EmbeddedChatModel
-) -> Iterator[Engine]:
+def engine(sample_settings: IndexSettings, model: EmbeddingModel, chat_model: EmbeddedChatModel) -> Iterator[Engine]:
     with closing(Index(sample_settings, model)) as index:
         yield make_engine(index, model, AnswerSettings(), chat_model)
 

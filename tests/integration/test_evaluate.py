@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import HashedWordsModel
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.errors import QuestionError
 from index.settings import IndexSettings
 from places import SHARED
@@ -139,9 +139,7 @@ def test_files_that_share_no_question_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("questions", "floor"), [("ru", 0.93), ("en", 0.86)])
-def test_dev_files(
-    model: SentenceTransformerModel, index_settings: IndexSettings, questions: str, floor: float
-) -> None:
+def test_dev_files(model: EmbeddingModel, index_settings: IndexSettings, questions: str, floor: float) -> None:
     """A guard against falls, on 60 of the 612 questions; the figures of the README come from all."""
     folder = SHARED / "eval"
     if not folder.is_dir():

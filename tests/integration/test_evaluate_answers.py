@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import ScriptedChatModel
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.errors import SettingsError
 from index.settings import IndexSettings
 from qa.evaluate import evaluate
@@ -78,7 +78,7 @@ def means(report: Evaluation) -> dict[str, float]:
     return {name: estimate.mean for name, estimate in report.answers.measures.items()}
 
 
-def test_answers_by_quotes(russian: Collection, model: SentenceTransformerModel, index_settings: IndexSettings) -> None:
+def test_answers_by_quotes(russian: Collection, model: EmbeddingModel, index_settings: IndexSettings) -> None:
     told: list[tuple[str, int, int]] = []
     report = evaluate(
         russian,
@@ -103,7 +103,7 @@ def test_answers_by_quotes(russian: Collection, model: SentenceTransformerModel,
 
 
 def test_what_is_taken_out_is_not_cited(
-    russian: Collection, model: SentenceTransformerModel, index_settings: IndexSettings
+    russian: Collection, model: EmbeddingModel, index_settings: IndexSettings
 ) -> None:
     """The file of a run that is stopped at its end shows all answers, in clear text."""
 
@@ -126,7 +126,7 @@ def test_what_is_taken_out_is_not_cited(
 
 
 def test_answers_of_a_model_in_the_language_of_the_question(
-    cross: Collection, model: SentenceTransformerModel, index_settings: IndexSettings, tmp_path: Path
+    cross: Collection, model: EmbeddingModel, index_settings: IndexSettings, tmp_path: Path
 ) -> None:
     report = evaluate(
         cross,
@@ -147,9 +147,7 @@ def test_answers_of_a_model_in_the_language_of_the_question(
     assert "-generative-" in as_json.name
 
 
-def test_fallen_back_to_quotes(
-    russian: Collection, model: SentenceTransformerModel, index_settings: IndexSettings
-) -> None:
+def test_fallen_back_to_quotes(russian: Collection, model: EmbeddingModel, index_settings: IndexSettings) -> None:
     """A model that cannot be reached."""
     report = evaluate(
         russian,
@@ -162,9 +160,7 @@ def test_fallen_back_to_quotes(
     assert means(report)["fell back to quotes"] == 1
 
 
-def test_the_model_is_not_asked_again_after_a_stop(
-    russian: Collection, model: SentenceTransformerModel, tmp_path: Path
-) -> None:
+def test_the_model_is_not_asked_again_after_a_stop(russian: Collection, model: EmbeddingModel, tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if stage == "answer" and done == 3:
             raise KeyboardInterrupt
@@ -185,7 +181,7 @@ def test_the_model_is_not_asked_again_after_a_stop(
 
 
 def test_a_model_is_needed_for_its_answers(
-    russian: Collection, model: SentenceTransformerModel, index_settings: IndexSettings
+    russian: Collection, model: EmbeddingModel, index_settings: IndexSettings
 ) -> None:
     with pytest.raises(SettingsError, match="otvet models pull.*OTVET_CHAT_MODEL.*--mode extractive"):
         evaluate(russian, model=model, settings=index_settings, names=("dev", "dev"), mode="generative")

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from fakes import open_index
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.records import Filters, Hit
 from index.search import HybridSearch
 
@@ -92,7 +92,7 @@ ANY, IN_RUSSIAN, IN_ENGLISH = Filters(), Filters(language="ru"), Filters(languag
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[HybridSearch]:
+def search(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Iterator[HybridSearch]:
     """Over articles whose titles are the keys above; titles are not searched."""
     rows = [
         {"title": title, "text": text, "language": language}

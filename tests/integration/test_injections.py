@@ -11,7 +11,7 @@ import pytest
 from injections import INJECTIONS, Injection
 
 from fakes import ScriptedChatModel, open_index
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.serving import Index
 from qa.citations import MARKER
 from qa.engine import Engine, make_engine
@@ -23,19 +23,19 @@ IDS = [one.article["title"] for one in INJECTIONS]
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[Index]:
+def index(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Iterator[Index]:
     index = open_index(Path(tmp_path_factory.mktemp("injections")), model, [one.article for one in INJECTIONS])
     yield index
     index.close()
 
 
-def engine_over(index: Index, model: SentenceTransformerModel, chat_model: ScriptedChatModel | None) -> Engine:
+def engine_over(index: Index, model: EmbeddingModel, chat_model: ScriptedChatModel | None) -> Engine:
     return make_engine(index, model, AnswerSettings(), chat_model)
 
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=IDS)
 def test_the_prompt_keeps_its_form_and_the_order_stays_in_the_passages(
-    index: Index, model: SentenceTransformerModel, injection: Injection
+    index: Index, model: EmbeddingModel, injection: Injection
 ) -> None:
     chat_model = ScriptedChatModel(replies=[["NO_ANSWER"]])
     engine_over(index, model, chat_model).chain.invoke(injection.question)
@@ -54,7 +54,7 @@ def test_the_prompt_keeps_its_form_and_the_order_stays_in_the_passages(
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=IDS)
 def test_a_model_that_obeys_gets_nothing_through_that_no_article_says(
-    index: Index, model: SentenceTransformerModel, injection: Injection
+    index: Index, model: EmbeddingModel, injection: Injection
 ) -> None:
     chat_model = ScriptedChatModel(replies=[[injection.obeyed], [injection.obeyed]])
     events = list(engine_over(index, model, chat_model).chain.stream(injection.question))
@@ -75,7 +75,7 @@ def test_a_model_that_obeys_gets_nothing_through_that_no_article_says(
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=IDS)
 def test_the_question_is_answered_from_its_article_all_the_same(
-    index: Index, model: SentenceTransformerModel, injection: Injection
+    index: Index, model: EmbeddingModel, injection: Injection
 ) -> None:
     [found] = [
         event.answer

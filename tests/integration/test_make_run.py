@@ -9,12 +9,12 @@ import urllib.request
 from pathlib import Path
 
 from index.bundled import FOLDER
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from places import CACHE_DIR
 
 
 def test_where_the_language_model_cannot_be_fetched_that_is_said_once_and_quotes_answer(
-    corpus: Path, model: SentenceTransformerModel, tmp_path: Path
+    corpus: Path, model: EmbeddingModel, tmp_path: Path
 ) -> None:
     """`model`: the embedding model is in the cache, from where a link takes it into an otherwise empty one."""
     (tmp_path / "models").mkdir()

@@ -11,7 +11,7 @@ import pytest
 
 from fakes import HashedWordsModel
 from index import rebuild
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.errors import (
     CorpusError,
     IndexDamagedError,
@@ -543,7 +543,7 @@ def test_progress_is_told_to_the_end(
 
 
 def test_words_find_what_meaning_ranks_last(
-    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, model: SentenceTransformerModel
+    build: Callable[[], RebuildReport], articles: Path, index_settings: IndexSettings, model: EmbeddingModel
 ) -> None:
     """An exact name wins among forty look-alikes, of which the dense leg knows no difference."""
     for number in range(40):

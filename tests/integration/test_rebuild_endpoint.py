@@ -16,7 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from apps import app_over
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.generations import check_unlocked, index_root, writing
 from index.rebuild import build_index
 from index.settings import IndexSettings
@@ -65,7 +65,7 @@ class Server:
     def delete(self) -> httpx.Response:
         return httpx.delete(f"{self.url}/index/rebuild", headers=ADMIN, timeout=60)
 
-    def build_here(self, model: SentenceTransformerModel) -> str:
+    def build_here(self, model: EmbeddingModel) -> str:
         """What a build by somebody else would do, but quicker; gives the generation."""
         settings = IndexSettings(data_dir=self.data_dir, corpus=self.corpus)
         return build_index([self.corpus], settings=settings, model=model).generation
@@ -88,7 +88,7 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path, model: SentenceTransformerModel) -> Iterator[Server]:
+def running_server(folder: Path, model: EmbeddingModel) -> Iterator[Server]:
     corpus = folder / "corpus"
     corpus.mkdir()
     (corpus / "bridge.txt").write_text(BRIDGE)
@@ -100,7 +100,7 @@ def running_server(folder: Path, model: SentenceTransformerModel) -> Iterator[Se
 
 
 @pytest.fixture(scope="module")
-def kept_server(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerModel) -> Iterator[Server]:
+def kept_server(tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("server"), model) as server:
         yield server
 
@@ -215,7 +215,7 @@ def test_a_rebuild_is_told_of_and_then_answers(server: Server) -> None:
     assert not is_running(pid)
 
 
-def test_the_server_follows_though_nobody_asks(server: Server, model: SentenceTransformerModel) -> None:
+def test_the_server_follows_though_nobody_asks(server: Server, model: EmbeddingModel) -> None:
     """What it read before is removed as soon as it has let it go."""
     before = index_root(server.data_dir) / server.index()["generation"]
     (server.corpus / "tunnel.txt").write_text("date 2025-03-03 Тоннель под холмом открыли.")
@@ -223,7 +223,7 @@ def test_the_server_follows_though_nobody_asks(server: Server, model: SentenceTr
     wait_for(lambda: not before.exists(), timeout_s=10)
 
 
-def test_a_rebuild_that_has_nothing_to_do(server: Server, model: SentenceTransformerModel) -> None:
+def test_a_rebuild_that_has_nothing_to_do(server: Server, model: EmbeddingModel) -> None:
     generation = server.build_here(model)
     server.start()
     ended = server.ended()
@@ -288,7 +288,7 @@ def test_a_build_of_somebody_else_is_told_of_and_left_alone(server: Server) -> N
 
 
 def test_a_cancelled_rebuild_leaves_the_old_index_and_its_work_to_the_next(
-    server: Server, model: SentenceTransformerModel
+    server: Server, model: EmbeddingModel
 ) -> None:
     before = server.build_here(model)
     add_many(server.corpus, 260)
@@ -308,9 +308,7 @@ def test_a_cancelled_rebuild_leaves_the_old_index_and_its_work_to_the_next(
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGKILL])
-def test_a_server_that_ends_leaves_no_build_behind(
-    tmp_path: Path, model: SentenceTransformerModel, told: signal.Signals
-) -> None:
+def test_a_server_that_ends_leaves_no_build_behind(tmp_path: Path, model: EmbeddingModel, told: signal.Signals) -> None:
     with running_server(tmp_path, model) as server:
         add_many(server.corpus, 260)
         pid = server.start()

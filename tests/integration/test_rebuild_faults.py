@@ -20,7 +20,7 @@ import pytest
 
 from fakes import HashedWordsModel
 from index.checking import check_generation
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.errors import IndexLockedError, IndexMismatchError, IndexWriteError
 from index.generations import current_generation, generation_names, index_root
 from index.rebuild import build_index
@@ -68,7 +68,7 @@ def problems(settings: IndexSettings, model: HashedWordsModel) -> list[str]:
 
 
 def test_deleted_and_edited_articles_are_cited_in_no_open_conversation(
-    corpus: Path, index_settings: IndexSettings, model: SentenceTransformerModel
+    corpus: Path, index_settings: IndexSettings, model: EmbeddingModel
 ) -> None:
     """RAGFlow 9578, 12039, 9109, 9503; Onyx 1222."""
     build_index([corpus], settings=index_settings, model=model)
@@ -94,7 +94,7 @@ def test_deleted_and_edited_articles_are_cited_in_no_open_conversation(
 
 
 def test_an_answer_sees_one_generation_from_beginning_to_end(
-    corpus: Path, index_settings: IndexSettings, model: SentenceTransformerModel
+    corpus: Path, index_settings: IndexSettings, model: EmbeddingModel
 ) -> None:
     build_index([corpus], settings=index_settings, model=model)
     with closing(Index(index_settings, model)) as index:

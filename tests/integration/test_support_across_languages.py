@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from qa.records import Passage, Source
 from qa.sentences import SentenceRanker
 from qa.support import SupportCheck
@@ -30,7 +30,7 @@ ALL = tuple(PASSAGES.values())
 
 
 @pytest.fixture(scope="module")
-def check(model: SentenceTransformerModel) -> SupportCheck:
+def check(model: EmbeddingModel) -> SupportCheck:
     return SupportCheck(SentenceRanker(model), model)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from index.embedding import SentenceTransformerModel
+from index.embedding import EmbeddingModel
 from index.sentences import split_sentences
 from qa.corroboration import Corroboration, Corroborator
 from qa.drafts import Quote
@@ -21,7 +21,7 @@ BLAST_OTHERWISE = "Взрыв на складе в Каменке унёс жи�
 
 
 @pytest.fixture(scope="module")
-def corroborator(model: SentenceTransformerModel) -> Corroborator:
+def corroborator(model: EmbeddingModel) -> Corroborator:
     return Corroborator(SentenceRanker(model))
 
 
