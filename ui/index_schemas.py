@@ -26,7 +26,7 @@ class ReportOut(BaseModel):
     n_articles: int = Field(description="That are indexed: those added, changed, unchanged and moved.")
     n_chunks: int = Field(description="Of all of them.")
     n_added: int = Field(description="Articles that were not there before.")
-    n_changed: int = Field(description="Articles in whose place another was before, or now said to be in another language.")
+    n_changed: int = Field(description="Articles in whose place another was, or now said to be in another language.")
     n_unchanged: int = Field(description="Articles that are as they were, where they were.")
     n_moved: int = Field(description="Articles that are as they were in another place.")
     n_deleted: int = Field(description="Articles that were there before and have none in their place.")
