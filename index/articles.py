@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from index.errors import IndexDamagedError
 from index.filtering import ArticleColumns
+from index.listing import Listing, Order, ValueCount, count_values, read_listing
 from index.records import Article, Filters
 from index.rows import RowFile, RowWriter, Sizes, share
 
@@ -152,9 +153,9 @@ class ArticleStore:
     def __init__(self, folder: Path) -> None:
         self._lock = Lock()
         path = folder / ARTICLES
-        address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        self._address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         try:
-            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            self._connection = sqlite3.connect(self._address, uri=True, check_same_thread=False)
         except sqlite3.Error as exc:
             raise IndexDamagedError(f"cannot open the articles in {str(path)!r} ({exc}); run: otvet index") from exc
         try:
@@ -184,6 +185,40 @@ class ArticleStore:
         where, values = _where(filters or Filters())
         order = "order by published_at is null, published_at desc, position limit ? offset ?"
         return self._select(f"{where} {order}", [*values, limit, offset])
+
+    def listing(
+        self,
+        filters: Filters | None = None,
+        *,
+        words: str = "",
+        order: Order = Order.NEWEST,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> Listing:
+        """One page of the articles that pass the filters and hold all words, and figures on all of those.
+
+        Args:
+            filters: None lets all pass.
+            words: parted by white space; each must be in the title, the publisher or the name of an author, as a part
+                of a word or a whole one, in whichever letters; «е» is «ё». Empty, all articles hold them.
+            order: of all articles that pass; the page is cut out of that.
+            offset: how many articles are before the page.
+            limit: how many articles are in it, at most.
+        """
+        where, values = _where(filters or Filters())
+        condition = [where.removeprefix("where ")] if where else []
+        with self._list_connection() as connection:
+            return read_listing(connection, condition, values, words=words, order=order, offset=offset, limit=limit)
+
+    def publishers(self) -> list[ValueCount]:
+        """Every publisher with how many articles it has, most first."""
+        with self._list_connection() as connection:
+            return count_values(connection, "publisher")
+
+    def languages(self) -> list[ValueCount]:
+        """Every language with how many articles it has, most first."""
+        with self._list_connection() as connection:
+            return count_values(connection, "language")
 
     def columns(self) -> ArticleColumns:
         """What filters ask for, of every article."""
@@ -220,6 +255,15 @@ class ArticleStore:
         with _damage(writing=False), self._lock:
             rows = self._connection.execute("select article_id, source, language from articles order by position")
             return [ArticleRef(*row) for row in rows]
+
+    @contextmanager
+    def _list_connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own: a list takes up to half a second, which no reader of an article waits for."""
+        with _damage(writing=False), closing(sqlite3.connect(self._address, uri=True)) as connection:
+            try:
+                yield connection
+            except ValueError as exc:
+                raise IndexDamagedError(f"cannot list the articles ({exc}); run: otvet doctor --repair") from exc
 
     def _select(self, rest: str, values: Iterable[object]) -> list[Article]:
         with _damage(writing=False), self._lock:

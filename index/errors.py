@@ -6,6 +6,10 @@ OtvetError                      exit code 1
 ├── CorpusError                 1   the corpus is not there, or holds no article at all
 ├── ModelError                  1   the embedding model cannot be loaded or is not what it should be
 ├── ChatModelError              1   the language model cannot be reached or answers nonsense
+├── UsersError                  2   the file of users, a name or a password cannot be used
+├── UploadError                 1   a file from the page cannot be put into the corpus
+├── AnswerStoppedError          1   whoever asked does not want the answer any more
+├── FeedbackError               1   the feedback cannot be kept or read
 └── IndexStateError             1
     ├── IndexMissingError       1   nothing was indexed yet
     ├── IndexMismatchError      1   the index was built with another model, chunk size or format
@@ -45,6 +49,24 @@ class ModelError(OtvetError):
 
 class ChatModelError(OtvetError):
     """The language model cannot be reached or answers nonsense."""
+
+
+class AnswerStoppedError(OtvetError):
+    """Whoever asked does not want the answer any more."""
+
+
+class UsersError(OtvetError):
+    """The file of users, a name or a password cannot be used."""
+
+    exit_code = 2
+
+
+class UploadError(OtvetError):
+    """A file from the page cannot be put into the corpus."""
+
+
+class FeedbackError(OtvetError):
+    """The feedback cannot be kept or read."""
 
 
 class IndexStateError(OtvetError):

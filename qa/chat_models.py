@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,11 +12,12 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import SecretStr
 
-from index.errors import ChatModelError
+from index.errors import AnswerStoppedError, ChatModelError
 from index.text import Language
 from qa.embedded import EmbeddedChatModel, answer_grammar
 from qa.model_files import embedded_path, is_pulled
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL, AnswerSettings
+from qa.stopping import pulled
 
 log = logging.getLogger(__name__)
 
@@ -97,13 +99,15 @@ def stream_text(
     """The pieces of text that the model writes. Closing the iterator stops the model.
 
     Raises:
+        AnswerStoppedError: it is not wanted any more (qa/stopping.py).
         ChatModelError: whatever goes wrong with a model: it may be anybody's, so its errors may be of any class.
     """
     try:
-        for chunk in model.stream(list(messages), config, **options):
-            if text := str(chunk.text):
-                yield text
-    except ChatModelError:
+        with closing(pulled(model.astream(list(messages), config, **options), config)) as chunks:
+            for chunk in chunks:
+                if text := str(chunk.text):
+                    yield text
+    except (ChatModelError, AnswerStoppedError):
         raise
     except Exception as exc:
         raise ChatModelError(

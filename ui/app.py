@@ -8,17 +8,22 @@ from threading import Event, Thread
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.serving import Index
 from qa.engine import Engine
+from ui.access import Admin
 from ui.api import add_error_handlers, index_status, make_index_router, make_router
-from ui.chat import I18N, PAGE_CSS, THEME, make_page
+from ui.login import add_login, current_user
+from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME, make_page
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
+from ui.upload_guard import UploadGuard
+from ui.uploads import MAX_FILE_BYTES
+from ui.users import Users
 
 log = logging.getLogger(__name__)
 
@@ -77,16 +82,38 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(make_router(engine))
     app.include_router(make_index_router(engine, rebuilder, settings.admin_token))
     add_error_handlers(app)
+    admin = Admin(settings, Users(settings.users) if settings.users is not None else None)
+    app.add_middleware(UploadGuard, may_upload=admin.may_upload)
     page = make_page(
-        engine.chain,
-        max_concurrent_questions=settings.max_concurrent_questions,
+        engine,
+        settings,
+        rebuilder=rebuilder,
         index_status=lambda: index_status(engine, rebuilder),
+        admin=admin,
     )
     page.queue(default_concurrency_limit=settings.max_concurrent_questions)
     gr.mount_gradio_app(
-        app, page, path="/", theme=THEME, css=PAGE_CSS, i18n=I18N, footer_links=[], ssr_mode=False, show_error=True
+        app,
+        page,
+        path="/",
+        theme=THEME,
+        css=PAGE_CSS,
+        head=PAGE_HEAD,
+        i18n=I18N,
+        footer_links=[],
+        ssr_mode=False,
+        show_error=True,
+        auth_dependency=_user_name if settings.users is not None else None,
+        max_file_size=MAX_FILE_BYTES,
     )
+    page.has_launched = True  # only then does Gradio refuse events that name files of the server (6.31, when mounted)
+    add_login(app, settings)
     return app
+
+
+def _user_name(request: Request) -> str | None:
+    user = current_user(request.scope)
+    return user.name if user is not None else None
 
 
 @contextmanager

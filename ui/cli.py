@@ -1,4 +1,4 @@
-"""The terminal: otvet index | ask | serve | evaluate | models | doctor.
+"""The terminal: otvet index | ask | serve | evaluate | models | users | feedback | doctor.
 
 Heavy libraries are loaded when a command needs them.
 """
@@ -23,11 +23,14 @@ from qa.records import MAX_K, Answer, Mode, Question, Response
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL
 from qa.squad import EvaluationMode, load_collection
 from ui.building import Builder, go_to_background
+from ui.feedback_commands import feedback_app
 from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
 from ui.progress import progress_bars
 from ui.render import remarks
+from ui.schemas import response_out
 from ui.settings import Settings, load_settings
+from ui.users_commands import users_app
 
 SOME_SKIPPED = 3  # exit code: the index is published, but some articles are not in it
 
@@ -38,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(users_app, name="users")
+app.add_typer(feedback_app, name="feedback")
 out = Console()
 err = Console(stderr=True)
 
@@ -243,14 +248,12 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _print_json(response: Response) -> None:
-    from ui.schemas import response_out
-
     sys.stdout.write(json.dumps(response_out(response).model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n")
 
 
 def _print_response(response: Response, question: str) -> None:
     out.print(escape(response.text), highlight=False)
-    for remark in remarks(response, question_language(question)):
+    for remark in remarks(response_out(response), question_language(question)):
         out.print(f"[dim]{escape(remark)}[/dim]")
     if isinstance(response, Answer):
         lines = [(f"[{citation.marker}]", citation.source) for citation in response.citations]

@@ -4,6 +4,7 @@ import os
 
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",  # no table of all events made with each event, for nobody
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "ANONYMIZED_TELEMETRY": "False",

@@ -112,6 +112,7 @@ class SourceOut(BaseModel):
     published_at: date | None
     publisher: str | None
     url: str | None
+    language: str = Field(description="ISO 639-1 code of the article's language.")
 
 
 class CitationOut(SourceOut):
@@ -206,7 +207,6 @@ class ArticleHead(SourceOut):
     """An article without its text."""
 
     authors: list[str]
-    language: str
     source: str
     n_chars: int
 
@@ -295,10 +295,10 @@ def _citation_out(citation: Citation) -> CitationOut:
 
 
 def _source_fields(source: Source | Article) -> dict[str, Any]:
-    names = ("article_id", "title", "published_at", "publisher", "url")
+    names = ("article_id", "title", "published_at", "publisher", "url", "language")
     return {name: getattr(source, name) for name in names}
 
 
 def _article_fields(article: Article) -> dict[str, Any]:
-    more = {"authors": list(article.authors), "language": article.language, "source": article.source}
+    more = {"authors": list(article.authors), "source": article.source}
     return {**_source_fields(article), **more, "n_chars": len(article.text)}

@@ -23,7 +23,16 @@ class ServerSettings(BaseModel):
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(default=7860, ge=1, le=65535, description="Port to listen on.")
     max_concurrent_questions: int = Field(
-        default=4, ge=1, le=256, description="Questions of the page that are answered at once; the others wait."
+        default=16, ge=1, le=256, description="Questions of the page that are answered at once; the others wait."
+    )
+    users: Path | None = Field(
+        default=None, description="File of those who may log in, made by `otvet users add`; without it all may read."
+    )
+    session_hours: float = Field(
+        default=12, gt=0, le=24 * 365, description="Hours after which a person has to log in again."
+    )
+    uploads: bool = Field(
+        default=False, description="Whether administrators may put article files into the corpus from the page."
     )
     admin_token: SecretStr | None = Field(
         default=None,
@@ -39,7 +48,7 @@ class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, toml_file=TOML_FILE, extra="forbid", frozen=True
     )
 
-    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf")
+    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf", "users")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         try:

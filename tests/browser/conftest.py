@@ -27,17 +27,20 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+SERVER_GONE = ("net::ERR_", "network error", "Connection errored out", "Failed to fetch")
 
 OpenPage = Callable[..., Page]
 
 
 @contextmanager
-def _serving(engine: Engine) -> Iterator[str]:
+def _serving(engine: Engine, settings: Settings | None = None) -> Iterator[str]:
     """The application over an engine, on a free port; yields its address."""
     servers: list[uvicorn.Server] = []
 
     async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
-        config = uvicorn.Config(make_app(engine, Settings()), log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            make_app(engine, settings or Settings()), log_level="warning", timeout_graceful_shutdown=1
+        )
         servers.append(uvicorn.Server(config))
         await servers[0].serve(sockets=[listener])
 
@@ -47,9 +50,11 @@ def _serving(engine: Engine) -> Iterator[str]:
         while not (servers and servers[0].started):
             assert thread.is_alive(), "the server ended before it listened"
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        servers[0].should_exit = True
-        thread.join(15)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            servers[0].should_exit = True
+            thread.join(15)
         assert not thread.is_alive()
 
 
@@ -64,7 +69,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Callable[[Engine], AbstractContextManager[str]]:
+def serve() -> Callable[..., AbstractContextManager[str]]:
     return _serving
 
 
@@ -79,7 +84,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens an address in a browser of its own; at the end, checks that nothing was amiss with any page.
 
     Nothing may be asked of another host, written to the console as an error, thrown, or shown as a dialog. Where
-    `policy_at_work` is true, the console may tell that the page's policy forbade something.
+    `policy_at_work` is true, the console may tell that the page's policy forbade something; where `server_may_go`, that
+    the server is not there.
     """
     troubles: list[str] = []
     with ExitStack() as stack:
@@ -92,6 +98,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             width: int = 1280,
             height: int = 900,
             policy_at_work: bool = False,
+            server_may_go: bool = False,
         ) -> Page:
             context = browser.new_context(
                 locale=locale,
@@ -100,7 +107,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 reduced_motion="reduce",
             )
             stack.callback(context.close)
-            _watch(context, troubles, policy_at_work=policy_at_work)
+            allowed = ("Content Security Policy",) * policy_at_work + SERVER_GONE * server_may_go
+            _watch(context, troubles, allowed=allowed)
             page = context.new_page()
             page.goto(url)
             return page
@@ -109,7 +117,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     assert not troubles
 
 
-def _watch(context: BrowserContext, troubles: list[str], *, policy_at_work: bool) -> None:
+def _watch(context: BrowserContext, troubles: list[str], *, allowed: tuple[str, ...]) -> None:
     def only_here(route: Route) -> None:
         if route.request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             route.continue_()
@@ -118,7 +126,7 @@ def _watch(context: BrowserContext, troubles: list[str], *, policy_at_work: bool
             route.abort()
 
     def console(message: ConsoleMessage) -> None:
-        if message.type == "error" and not (policy_at_work and "Content Security Policy" in message.text):
+        if message.type == "error" and not any(words in message.text for words in allowed):
             troubles.append(f"console: {message.text} at {message.location}")
 
     def dialog(shown: object) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from index.rebuild import build_index
 from index.settings import IndexSettings
 from places import CACHE_DIR
 from qa.engine import open_engine
-from ui.chat import show
+from ui.answering import answer_last
 from ui.cli import main
-from ui.render import plain_text
+from ui.conversation import Conversation, Exchange
+from ui.messages import messages
 from ui.settings import load_settings
+from ui.sources import sources_panel
 
 OTVET = Path(sys.executable).with_name("otvet")
 QUESTION = "Что Мадуро просил у Ирана?"
@@ -293,11 +296,16 @@ def test_period_and_difference_come_out_of_every_door_alike(otvet: Otvet, monkey
     over_http = TestClient(app_over(engine)).post("/answer", json={"question": BLAST, "language": "ru"}).json()
     assert over_http.pop("timings_ms")
     assert over_http == printed
-    *_, (markdown, cards) = show(engine.chain, BLAST, [])
+    *_, (conversation, _) = answer_last(engine, Conversation(exchanges=[Exchange(question=BLAST)]), lambda: False)
+    assert conversation.last is not None
+    assert conversation.last.response is not None
     whole = TestClient(app_over(engine)).post("/answer", json={"question": BLAST}).json()
+    assert conversation.last.response.model_dump(mode="json") | {"timings_ms": whole["timings_ms"]} == whole
     assert whole["disagreements"] == printed["disagreements"]
-    assert one_line(plain_text(markdown)) == one_line(" ".join([*(f"*{line}*" for line in remarks), whole["text"]]))
-    assert cards.count("otvet-card") == len(whole["citations"])
+    [_, answered] = messages(conversation)
+    shown = one_line(unescape(answered["content"]).replace("<br>", " "))
+    assert all(remark in shown for remark in remarks)
+    assert sources_panel(conversation).count("<li ") == len(whole["citations"])
     engine.index.close()
 
 

@@ -98,16 +98,22 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The hosts whose address is looked up while a test runs."""
-    looked_up: set[str] = set()
-    look_up = socket.getaddrinfo
+    """The hosts whose address is looked up, or that are connected to, while a test runs."""
+    met: set[str] = set()
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
 
-    def recording(host: Any, *args: Any, **kwargs: Any) -> Any:
-        looked_up.add(host if isinstance(host, str) else host.decode())
+    def looking_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        met.add(host if isinstance(host, str) else host.decode())
         return look_up(host, *args, **kwargs)
 
-    monkeypatch.setattr(socket, "getaddrinfo", recording)
-    return looked_up
+    def connecting(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            met.add(address[0])
+        connect(self, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looking_up)
+    monkeypatch.setattr(socket.socket, "connect", connecting)
+    return met
 
 
 def chain_with(index: Index, url: str, **values: Any) -> AnswerChain:

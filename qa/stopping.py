@@ -1,0 +1,79 @@
+"""How an answer is stopped from outside while a step of it is at work: the language model's, which takes seconds.
+
+A generator that is at work cannot be closed by another thread. So whoever asks gives a function along in LangChain's
+config, and `pulled` looks at it while it waits for the model. What the model writes is pulled from its asynchronous
+stream, as only that can be cancelled while it waits for the first token.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from concurrent.futures import Future, wait
+from functools import cache
+from threading import Thread
+from typing import Any, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+
+from index.errors import AnswerStoppedError
+
+KEY = "otvet_is_stopped"
+LOOK_EVERY_S = 0.1
+CLOSE_S = 5  # what closing a stream may take
+
+T = TypeVar("T")
+
+
+def stopping_config(is_stopped: Callable[[], bool]) -> RunnableConfig:
+    """Give this to `AnswerChain.stream`; soon after `is_stopped` becomes true, it raises AnswerStoppedError."""
+    return {"configurable": {KEY: is_stopped}}
+
+
+def pulled(items: AsyncIterator[T], config: RunnableConfig) -> Generator[T, None, None]:
+    """The items of an asynchronous iterator, each asked for when it is wanted; closing this one closes that one.
+
+    Raises:
+        AnswerStoppedError: the answer is not wanted any more; looked at ten times a second.
+    """
+    pulling: Future[T | None] | None = None
+    try:
+        while True:
+            _check_wanted(config)
+            pulling = _run(lambda: anext(items, None))
+            item = _waited(pulling, config)
+            pulling = None
+            if item is None:
+                return
+            yield item
+    finally:
+        if (pulling is None or not pulling.cancel()) and isinstance(items, AsyncGenerator):
+            _run(items.aclose).result(CLOSE_S)
+
+
+def _waited(pulling: "Future[T]", config: RunnableConfig) -> T:
+    while True:
+        _check_wanted(config)
+        wait([pulling], timeout=LOOK_EVERY_S)
+        if pulling.done():
+            return pulling.result()
+
+
+def _check_wanted(config: RunnableConfig) -> None:
+    options: dict[str, Any] = config.get("configurable") or {}
+    is_stopped = options.get(KEY)
+    if is_stopped is not None and is_stopped():
+        raise AnswerStoppedError("the answer was stopped by whoever asked")
+
+
+def _run(work: Callable[[], Awaitable[T]]) -> "Future[T]":
+    async def done() -> T:
+        return await work()
+
+    return asyncio.run_coroutine_threadsafe(done(), _loop())
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One loop for all, as the connections of an asynchronous client belong to the loop that opened them."""
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="models", daemon=True).start()
+    return loop

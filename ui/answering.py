@@ -1,0 +1,171 @@
+"""From the last question of a conversation to its response, step by step, as the page shows it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+from index.errors import AnswerStoppedError, OtvetError
+from index.sentences import Span, split_sentences
+from index.serving import Index
+from qa.engine import Engine
+from qa.records import (
+    Answer,
+    Citation,
+    CitationFound,
+    PassagesFound,
+    QuotesFound,
+    Refusal,
+    Restarted,
+    TextDelta,
+)
+from qa.stopping import stopping_config
+from ui.conversation import Around, Conversation
+from ui.messages import Stage
+from ui.schemas import MAX_TURN_CHARS, response_out
+
+log = logging.getLogger(__name__)
+
+MAX_AROUND_CHARS = 300
+UNEXPECTED = "something went wrong; the log of the server tells what"
+
+T = TypeVar("T")
+
+
+class Step(NamedTuple):
+    """A conversation whose last exchange is being answered. `stage` is None once it is over."""
+
+    conversation: Conversation
+    stage: Stage | None
+
+
+def answer_last(engine: Engine, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
+    """Answers the last question. All steps see one generation of the index; the last one has no stage.
+
+    Args:
+        engine: what answers.
+        conversation: ends with an open exchange.
+        is_stopped: asked again and again; once it is true, the language model is stopped and there are no more steps.
+    """
+    yield Step(conversation, Stage("searching"))
+    try:
+        yield from engine.index.pinned(_steps(engine, conversation, is_stopped))
+    except AnswerStoppedError:
+        return
+    except OtvetError as exc:
+        log.error("the page could not answer: %s", exc)
+        yield Step(_changed(conversation, failed=str(exc)[:MAX_TURN_CHARS], draft=None), None)
+    except Exception:
+        log.exception("the page could not answer")
+        yield Step(_changed(conversation, failed=UNEXPECTED, draft=None), None)
+
+
+def _steps(engine: Engine, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
+    with engine.index.lease() as generation:
+        conversation = _changed(conversation, generation=generation.name)
+    stage: Stage | None = Stage("searching")
+    text, citations, n_passages = "", list[Citation](), 0
+    for event in engine.chain.stream(conversation.question(), stopping_config(is_stopped)):
+        match event:
+            case PassagesFound(passages):
+                n_passages = len(passages)
+                stage = Stage("found", n_passages)
+            case QuotesFound(quotes):
+                stage = Stage("writing", n_passages)
+                conversation = _with_draft(conversation, quotes, engine.index)
+            case CitationFound(citation):
+                citations.append(citation)
+                continue
+            case TextDelta(delta):
+                text += delta
+                written = Answer(text, "", "generative", tuple(citations))
+                conversation = _with_draft(conversation, written, engine.index)
+            case Restarted():
+                text, citations = "", []
+                continue
+            case Answer() | Refusal():
+                conversation, stage = _answered(conversation, event, engine.index), None
+        yield Step(conversation, stage)
+
+
+def _with_draft(conversation: Conversation, draft: Answer, index: Index) -> Conversation:
+    out = response_out(draft)
+    return _changed(conversation, draft=out, around=[around(index, citation) for citation in draft.citations])
+
+
+def _answered(conversation: Conversation, response: Answer | Refusal, index: Index) -> Conversation:
+    citations = response.citations if isinstance(response, Answer) else ()
+    shown = [around(index, citation) for citation in citations]
+    return _changed(conversation, response=response_out(response), draft=None, around=shown)
+
+
+def _changed(conversation: Conversation, **changes: object) -> Conversation:
+    return conversation.with_change(-1, **changes)
+
+
+def around(index: Index, citation: Citation) -> Around:
+    """The rest of the sentences that a quote is a part of; where it is whole ones, the sentence before and after it."""
+    article = index.article(citation.source.article_id)
+    if article is None:
+        return Around()
+    start, end = surrounding(split_sentences(article.text), citation.start, citation.end)
+    before, after = article.text[start : citation.start], article.text[citation.end : end]
+    return Around(before=_last_words(before.strip()), after=_first_words(after.strip()))
+
+
+def surrounding(sentences: list[Span], start: int, end: int) -> Span:
+    """From where to where to show a text around its characters `start` to `end`."""
+    touched = [n for n, sentence in enumerate(sentences) if sentence.end > start and sentence.start < end]
+    if not touched:
+        return Span(start, end)
+    first, last = touched[0], touched[-1]
+    if sentences[first].start >= start and first > 0:
+        first -= 1
+    if sentences[last].end <= end and last + 1 < len(sentences):
+        last += 1
+    return Span(min(sentences[first].start, start), max(sentences[last].end, end))
+
+
+def _last_words(text: str) -> str:
+    return text if len(text) <= MAX_AROUND_CHARS else "…" + text[-MAX_AROUND_CHARS:].partition(" ")[2]
+
+
+def _first_words(text: str) -> str:
+    return text if len(text) <= MAX_AROUND_CHARS else text[:MAX_AROUND_CHARS].rpartition(" ")[0] + "…"
+
+
+async def in_thread(make: Callable[[Callable[[], bool]], Iterator[T]]) -> AsyncIterator[T]:
+    """The items of an iterator that a thread of its own goes through, so that nothing else waits for it.
+
+    Args:
+        make: gives the iterator; it is told how to ask whether nobody wants more. That becomes true when this
+            generator is closed or cancelled, at once, though the thread may be in the middle of a step.
+    """
+    loop = asyncio.get_running_loop()
+    items: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue()
+    unwanted = threading.Event()
+
+    def tell(item: tuple[T] | BaseException | None) -> None:
+        if not unwanted.is_set():
+            loop.call_soon_threadsafe(items.put_nowait, item)
+
+    def work() -> None:
+        try:
+            for item in make(unwanted.is_set):
+                tell((item,))
+                if unwanted.is_set():
+                    return
+        except BaseException as exc:
+            tell(exc)
+        finally:
+            tell(None)
+
+    threading.Thread(target=work, name="answer", daemon=True).start()
+    try:
+        while (item := await items.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item[0]
+    finally:
+        unwanted.set()

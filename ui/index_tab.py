@@ -1,0 +1,269 @@
+"""The tab "Index": what serves, how far a build is, and for administrators its buttons and a drop of new articles."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from index.errors import IndexLockedError, IndexStateError, OtvetError
+from index.generations import current_generation, index_root, read_manifest
+from index.text import Language
+from ui.api import preferred_language
+from ui.index_panel import Health, index_details, index_state, message, no_index
+from ui.index_schemas import IndexOut
+from ui.rebuilding import Rebuilder
+from ui.settings import Settings
+from ui.upload_guard import PERMIT_COOKIE, upload_permit
+from ui.uploads import known_suffixes, put_into_corpus
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 2  # while the tab is selected
+
+INDEX_TEXTS: dict[Language, dict[str, str]] = {
+    "en": {
+        "index_admin": "For administrators",
+        "index_off": "The index can be rebuilt from here once an administrator is known: set OTVET_USERS, or "
+        "OTVET_ADMIN_TOKEN (16 characters or more), and restart the server.",
+        "index_token": "Token of the administrator",
+        "index_enter": "Log in",
+        "index_rebuild": "Rebuild the index",
+        "index_cancel": "Cancel the rebuild",
+        "index_drop": "New articles for the corpus",
+    },
+    "ru": {
+        "index_admin": "Для администратора",
+        "index_off": "Отсюда можно обновлять индекс, если известно, кто администратор: задайте OTVET_USERS или "
+        "OTVET_ADMIN_TOKEN (не короче 16 знаков) и перезапустите сервер.",
+        "index_token": "Токен администратора",
+        "index_enter": "Войти",
+        "index_rebuild": "Обновить индекс",
+        "index_cancel": "Отменить обновление",
+        "index_drop": "Новые статьи в корпус",
+    },
+}
+WORDS: dict[str, dict[Language, str]] = {
+    "denied": {
+        "ru": "Это может только администратор. Войдите заново.",
+        "en": "Only an administrator may do this. Log in again.",
+    },
+    "wrong": {"ru": "Токен неверен.", "en": "The token is wrong."},
+    "locked": {"ru": "Индекс уже обновляется: {reason}", "en": "The index is being rebuilt already: {reason}"},
+    "failed": {"ru": "Не получилось: {reason}", "en": "That failed: {reason}"},
+    "idle": {
+        "ru": "Отменять нечего: отсюда ничего не запущено.",
+        "en": "Nothing to cancel: no rebuild runs from here.",
+    },
+    "put": {
+        "ru": "Теперь в корпусе: {names}. Чтобы по ним отвечать, нажмите «Обновить индекс».",
+        "en": "Now in the corpus: {names}. To have them answered from, press “Rebuild the index”.",
+    },
+}
+SET_PERMIT = f"permit => {{ if (permit) document.cookie = `{PERMIT_COOKIE}=${{permit}}; path=/; SameSite=Strict`; }}"
+
+IsAdmin = Callable[[gr.Request, str], bool]
+
+
+# How all handlers are called: at once, beside the answers, and by the page only.
+QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+class _Desk(NamedTuple):
+    """What an administrator sees, and `token`, which is typed to become one where nobody logs in."""
+
+    gate: gr.Column
+    token: gr.Textbox
+    enter: gr.Button
+    refused: gr.HTML
+    permit: gr.Textbox
+    column: gr.Column
+    rebuild: gr.Button
+    cancel: gr.Button
+    drop: gr.File
+    said: gr.HTML
+
+
+def make_index_tab(
+    page: gr.Blocks,
+    *,
+    tab: gr.Tab,
+    index_status: Callable[[], IndexOut],
+    rebuilder: Rebuilder,
+    settings: Settings,
+    is_admin: IsAdmin,
+    t: Callable[[str], Any],
+) -> None:
+    """Fill the tab, from within it. The page needs INDEX_CSS, and INDEX_TEXTS in what `t` looks up.
+
+    Args:
+        page: the page that the tab is on.
+        tab: what is shown is asked for anew while it is selected.
+        index_status: what is told of the index.
+        rebuilder: what the buttons start and cancel.
+        settings: say who may be an administrator, and whether files may be dropped.
+        is_admin: whether a request comes from an administrator, or brings the right token. Is asked at each act.
+        t: the text of a key in the language of the browser.
+    """
+    has_admin = settings.users is not None or settings.admin_token is not None
+    with gr.Row(elem_id="otvet-index"):
+        with gr.Column(scale=3, min_width=300):
+            # Its element stays when its value changes, so that what is new is read out.
+            state = gr.HTML(elem_id="otvet-index-state", js_on_load="element.setAttribute('role', 'status')")
+            details = gr.HTML(elem_id="otvet-index-details")
+            gr.HTML(t("index_off"), visible=not has_admin, elem_id="otvet-index-off")
+        desk = _make_desk(settings, t)
+
+    def look(shown_state: str | None, shown_details: str | None, request: gr.Request) -> list[Any]:
+        told, more, start, cancel = _look(index_status, settings.data_dir, _language(request))
+        shown = ((told, shown_state), (more, shown_details))
+        values = [gr.skip() if now == before else now for now, before in shown]  # what is the same is left alone
+        return [*values, gr.update(interactive=start), gr.update(visible=cancel)]
+
+    look_again: dict[str, Any] = {
+        "fn": look,
+        "inputs": [state, details],
+        "outputs": [state, details, desk.rebuild, desk.cancel],
+        **QUICK,
+    }
+    timer = gr.Timer(REFRESH_S, active=False)
+    for event in (page.load, tab.select, timer.tick):
+        event(**look_again)
+    _run_while_selected(timer, tab)
+    if has_admin:
+        _add_entry(page, desk, settings, is_admin)
+        _add_acts(desk, rebuilder, is_admin, look_again)
+        if settings.uploads:
+            _add_drop(desk, settings, is_admin)
+
+
+def _make_desk(settings: Settings, t: Callable[[str], Any]) -> _Desk:
+    """The components; those that nobody may use are there, but not shown."""
+    has_users, has_token = settings.users is not None, settings.admin_token is not None
+    with gr.Column(scale=2, min_width=300, visible=False, elem_id="otvet-index-admin") as column:
+        gr.HTML(t("index_admin"), elem_classes="otvet-heading")
+        rebuild = gr.Button(t("index_rebuild"), variant="primary", elem_id="otvet-index-rebuild")
+        cancel = gr.Button(t("index_cancel"), variant="stop", visible=False, elem_id="otvet-index-cancel")
+        drop = gr.File(
+            label=t("index_drop"),
+            file_count="multiple",
+            file_types=known_suffixes(),
+            height=160,
+            visible=settings.uploads,
+            elem_id="otvet-index-drop",
+        )
+        said = gr.HTML(elem_id="otvet-index-said", js_on_load="element.setAttribute('role', 'status')")
+    with gr.Column(scale=2, min_width=300, visible=has_token and not has_users, elem_id="otvet-index-gate") as gate:
+        gr.HTML(t("index_admin"), elem_classes="otvet-heading")
+        token = gr.Textbox(label=t("index_token"), type="password", max_lines=1, elem_id="otvet-index-token")
+        enter = gr.Button(t("index_enter"), elem_id="otvet-index-enter")
+        refused = gr.HTML(elem_id="otvet-index-refused", js_on_load="element.setAttribute('role', 'alert')")
+        permit = gr.Textbox(visible=False)
+    return _Desk(gate, token, enter, refused, permit, column, rebuild, cancel, drop, said)
+
+
+def _look(index_status: Callable[[], IndexOut], data_dir: Path, language: Language) -> tuple[str, str, bool, bool]:
+    """HTML of the state and of the details, whether a build may be started, and whether one may be cancelled."""
+    try:
+        index = index_status()
+    except OtvetError as exc:
+        return no_index(str(exc), language), "", True, False
+    state = index_state(index, _health(data_dir, index.generation), language)
+    running = index.rebuild
+    return state, index_details(index, language), running is None, running is not None and running.started_here
+
+
+def _health(data_dir: Path, serving: str) -> Health:
+    """Looks at the small files only; `otvet doctor` looks at all."""
+    try:
+        newest = current_generation(data_dir)
+    except IndexStateError as exc:
+        return Health(None, str(exc))
+    try:
+        read_manifest(index_root(data_dir) / (newest or serving))
+    except IndexStateError as exc:
+        return Health(newest, str(exc))
+    return Health(newest)
+
+
+def _run_while_selected(timer: gr.Timer, tab: gr.Tab) -> None:
+    tabs = tab.parent
+    assert isinstance(tabs, gr.Tabs)
+
+    def select(chosen: gr.SelectData) -> gr.Timer:
+        return gr.Timer(active=tabs.children[chosen.index] is tab)
+
+    tabs.select(select, outputs=[timer], **QUICK)
+
+
+def _add_entry(page: gr.Blocks, desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
+    """How an administrator is let in: by who is logged in, or by the token."""
+    admin_token = settings.admin_token
+    if settings.users is not None or admin_token is None:
+
+        def meet(request: gr.Request) -> dict[str, Any]:
+            return gr.update(visible=is_admin(request, ""))
+
+        page.load(meet, outputs=[desk.column], **QUICK)
+        return
+
+    def enter(token: str, request: gr.Request) -> list[Any]:
+        if not is_admin(request, token):
+            return [gr.skip(), gr.skip(), _told("wrong", request), ""]
+        return [gr.update(visible=False), gr.update(visible=True), "", upload_permit(admin_token)]
+
+    outputs = [desk.gate, desk.column, desk.refused, desk.permit]
+    entered = gr.on([desk.enter.click, desk.token.submit], enter, inputs=[desk.token], outputs=outputs, **QUICK)
+    entered.then(None, inputs=[desk.permit], js=SET_PERMIT, **QUICK)
+
+
+def _add_acts(desk: _Desk, rebuilder: Rebuilder, is_admin: IsAdmin, look_again: dict[str, Any]) -> None:
+    """The buttons."""
+
+    def start(token: str, request: gr.Request) -> str:
+        if not is_admin(request, token):
+            return _told("denied", request)
+        try:
+            rebuilder.start()
+        except IndexLockedError as exc:
+            return _told("locked", request, reason=str(exc))
+        except OtvetError as exc:
+            return _told("failed", request, reason=str(exc))
+        return ""
+
+    def cancel(token: str, request: gr.Request) -> str:
+        if not is_admin(request, token):
+            return _told("denied", request)
+        return "" if rebuilder.cancel() else _told("idle", request)
+
+    for button, act in ((desk.rebuild, start), (desk.cancel, cancel)):
+        button.click(act, inputs=[desk.token], outputs=[desk.said], **QUICK).then(**look_again)
+
+
+def _add_drop(desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
+    """The field for files. Without preprocessing, which leaves an empty file behind for each (Gradio 6.31)."""
+
+    def put(files: list[dict[str, Any]] | None, token: str, request: gr.Request) -> tuple[None, str]:
+        if not is_admin(request, token):
+            return None, _told("denied", request)
+        uploaded = [Path(file["path"]) for file in files or []]
+        try:
+            names = [path.name for path in put_into_corpus(uploaded, settings=settings)]
+        except OtvetError as exc:
+            return None, _told("failed", request, reason=str(exc))
+        finally:
+            for path in uploaded:
+                path.unlink(missing_ok=True)
+        log.info("%d files were put into the corpus", len(names))
+        return None, message(WORDS["put"][_language(request)].format(names=", ".join(names)), is_good=True)
+
+    desk.drop.upload(put, inputs=[desk.drop, desk.token], outputs=[desk.drop, desk.said], preprocess=False, **QUICK)
+
+
+def _told(what: str, request: gr.Request, **values: str) -> str:
+    return message(WORDS[what][_language(request)].format(**values), is_good=False)
+
+
+def _language(request: gr.Request) -> Language:
+    return preferred_language(request.headers.get("accept-language", ""))

@@ -1,0 +1,93 @@
+"""What stands before Gradio, so that nobody but an administrator brings it files or names any to it.
+
+Decision: ours, as Gradio 6.31 has no such thing when mounted. Its upload route is there whether the page has a field
+for files or not, takes a thousand files a request from whoever reaches it, and keeps them. And every event takes, for
+any input, an object that names a file of the server or an address in the world, and copies that.
+"""
+
+import hmac
+import json
+from collections.abc import Callable
+
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_EVENT_BYTES = 20_000_000  # of what an event of the page is told, such as a whole conversation
+FILE_TYPE = "gradio.FileData"
+PERMIT_COOKIE = "otvet_upload"
+
+
+def upload_permit(admin_token: SecretStr) -> str:
+    """What the cookie PERMIT_COOKIE holds in the browser of one who has given the token, which it does not tell."""
+    return hmac.new(admin_token.get_secret_value().encode(), b"otvet upload", "sha256").hexdigest()
+
+
+def has_permit(request: Request, admin_token: SecretStr | None) -> bool:
+    """Whether a request brings the permit that belongs to the token."""
+    given = request.cookies.get(PERMIT_COOKIE, "").encode(errors="replace")
+    return admin_token is not None and hmac.compare_digest(given, upload_permit(admin_token).encode())
+
+
+class UploadGuard:
+    """Middleware that lets a request to Gradio bring or name files only if `may_upload` says so."""
+
+    def __init__(self, app: ASGIApp, may_upload: Callable[[Request], bool]) -> None:
+        self._app = app
+        self._may_upload = may_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 403 before Gradio sees anything of the body; 413 where there is too much of it."""
+        is_asked = scope["type"] == "http" and scope["method"] == "POST" and "/gradio_api/" in scope["path"]
+        if not is_asked or self._may_upload(request := Request(scope)):
+            await self._app(scope, receive, send)
+            return
+        is_multipart = request.headers.get("content-type", "").strip().lower().startswith("multipart/")
+        body = b"" if is_multipart else await _body(receive)
+        if body is None:
+            await PlainTextResponse(f"more than {MAX_EVENT_BYTES:,} bytes", 413)(scope, receive, send)
+        elif is_multipart or _names_file(body):
+            await PlainTextResponse("only administrators may upload files", 403)(scope, receive, send)
+        else:
+            await self._app(scope, _replaying(body, receive), send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """All of the body, None where it is too long."""
+    body = bytearray()
+    while True:
+        received = await receive()
+        body += received.get("body", b"")
+        if len(body) > MAX_EVENT_BYTES:
+            return None
+        if not received.get("more_body", False):
+            return bytes(body)
+
+
+def _names_file(body: bytes) -> bool:
+    """Whether JSON has an object in it that Gradio takes for a file."""
+    try:
+        waiting = [json.loads(body)]
+    except (ValueError, RecursionError):  # Gradio reads it likewise, and refuses it
+        return False
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            meta = value.get("meta")
+            if isinstance(meta, dict) and meta.get("_type") == FILE_TYPE:
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """Gives the body that was read already, then what comes."""
+    waiting = [body]
+
+    async def replay() -> Message:
+        return {"type": "http.request", "body": waiting.pop()} if waiting else await receive()
+
+    return replay
