@@ -2,7 +2,8 @@
 
 Decision: xllamacpp (MIT, prebuilt wheels, llama.cpp's server in them) rather than llama-cpp-python, which has to be
 compiled. The server listens on a loopback port that the system gives and asks for a key that only this process knows.
-It is started by the first answer that is written, as it takes seconds and more than a gigabyte of memory.
+It takes more than a gigabyte of memory, so it is started by the first answer that is written, except in `otvet serve`:
+while the weights are loaded, for seconds, xllamacpp lets no other thread of this process go on.
 
 One prompt is read at a time, others wait in the server's queue. What the fixed beginning of every prompt cost is kept
 between answers (the server's prompt cache).
@@ -92,6 +93,10 @@ class EmbeddedChatModel(BaseChatModel):
         **kwargs: Any,  # noqa: ANN401 - of the model
     ) -> ChatResult:
         return self._endpoint()._generate(messages, stop, run_manager, **kwargs)
+
+    def load(self) -> None:
+        """Load the weights now. While that takes, seconds, this whole process stands still."""
+        self._endpoint()
 
     def _endpoint(self) -> BaseChatModel:
         """The client of the server, which is started if need be."""

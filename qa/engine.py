@@ -31,6 +31,16 @@ class Engine:
     index: Index
     search: Search
     chain: AnswerChain
+    chat_model: BaseChatModel | None = None
+
+    def warm_up(self) -> None:
+        """Load the embedded language model, if it is the one that writes.
+
+        Raises:
+            ChatModelError: its weights cannot be loaded.
+        """
+        if isinstance(self.chat_model, EmbeddedChatModel):
+            self.chat_model.load()
 
 
 def open_engine(
@@ -75,7 +85,7 @@ def make_engine(
         gate=gate_for(model.name),
         pinned=index.pinned,
     )
-    return Engine(index, search, chain)
+    return Engine(index, search, chain, chat_model)
 
 
 def make_rewriter(chat_model: BaseChatModel | None) -> Rewriter:

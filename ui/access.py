@@ -5,9 +5,9 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from ui.gradio_guard import has_permit
 from ui.login import current_user
 from ui.settings import Settings
-from ui.upload_guard import has_permit
 from ui.users import Users
 
 
@@ -30,14 +30,14 @@ class Admin:
         self._users = users
         self._uploads = settings.uploads
 
-    def allows(self, request: Asks, token: str) -> bool:
+    def allows(self, request: Asks, token: str | None) -> bool:
         """Whether a logged-in administrator asks, or the right token was typed."""
         if self._users is not None:
             user = self._users.get(request.username) if request.username else None
             return user is not None and user.is_admin
         if self._token is None:
             return False
-        return compare_digest(token.encode(errors="replace"), self._token.get_secret_value().encode())
+        return compare_digest((token or "").encode(errors="replace"), self._token.get_secret_value().encode())
 
     def may_upload(self, request: Request) -> bool:
         """Whether an administrator sends this, by the session, or by the cookie that the token is answered with."""

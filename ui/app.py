@@ -17,11 +17,11 @@ from index.serving import Index
 from qa.engine import Engine
 from ui.access import Admin
 from ui.api import add_error_handlers, index_status, make_index_router, make_router
+from ui.gradio_guard import GradioGuard
 from ui.login import add_login, current_user
 from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME, make_page
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
-from ui.upload_guard import UploadGuard
 from ui.uploads import MAX_FILE_BYTES
 from ui.users import Users
 
@@ -83,7 +83,7 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(make_index_router(engine, rebuilder, settings.admin_token))
     add_error_handlers(app)
     admin = Admin(settings, Users(settings.users) if settings.users is not None else None)
-    app.add_middleware(UploadGuard, may_upload=admin.may_upload)
+    app.add_middleware(GradioGuard, may_upload=admin.may_upload)
     page = make_page(
         engine,
         settings,

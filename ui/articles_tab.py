@@ -81,7 +81,7 @@ def make_articles_tab(index: Index, tab: gr.Tab, t: Callable[[str], Any]) -> Non
         t: gives the text of a key of `ARTICLES_TEXTS` (ui/articles_panel.py), or what Gradio puts that text in for.
             The style is `ARTICLES_CSS`.
     """
-    parts = _make_parts(t, *_choices(index, "en"))
+    parts = _make_parts(t, *filter_choices(index, "en"))
 
     def listing(step: int | None) -> Callable[..., list[Any]]:
         """Shows the page that is `step` from the one that is shown, or the first one."""
@@ -162,14 +162,15 @@ def _asked(words: str, order: str, publisher: str, language: str, first: str, la
     if published_from and published_to and published_from > published_to:
         raise _DayError(WORDS["bad_days"][speaks].format(first=published_from, last=published_to))
     filters = Filters(published_from, published_to, publisher=publisher or None, language=language or None)
-    return _Asked(words, Order(order), filters)
+    return _Asked(words or "", Order(order or Order.NEWEST), filters)
 
 
-def _day(typed: str, speaks: Language) -> date | None:
+def _day(typed: str | None, speaks: Language) -> date | None:
+    day = (typed or "").strip()  # a program may send null
     try:
-        return date.fromisoformat(typed.strip()) if typed.strip() else None
+        return date.fromisoformat(day) if day else None
     except ValueError as exc:
-        raise _DayError(WORDS["bad_day"][speaks].format(day=typed.strip())) from exc
+        raise _DayError(WORDS["bad_day"][speaks].format(day=day)) from exc
 
 
 def _show(index: Index, asked: _Asked, page: int, speaks: Language) -> list[Any]:
@@ -197,14 +198,14 @@ def _read(read: Callable[..., Listing], asked: _Asked, page: int) -> Listing:
 def _offer(index: Index, publisher: str, language: str, speaks: Language) -> list[Any]:
     """The publishers and languages that there are now; what was chosen stays chosen where there is such a one."""
     try:
-        pairs = zip(_choices(index, speaks), (publisher, language), strict=True)
+        pairs = zip(filter_choices(index, speaks), (publisher, language), strict=True)
     except OtvetError:  # is told of where the list is
         return [gr.skip(), gr.skip()]
     return [gr.update(choices=offered, value=_kept(chosen, offered)) for offered, chosen in pairs]
 
 
-def _choices(index: Index, speaks: Language) -> tuple[Choices, Choices]:
-    """What the dropdowns of publishers and of languages offer."""
+def filter_choices(index: Index, speaks: Language) -> tuple[Choices, Choices]:
+    """What dropdowns of publishers and of languages offer."""
     with index.lease() as generation:
         publishers, languages = generation.articles.publishers(), generation.articles.languages()
     return publisher_choices(publishers, speaks), language_choices(languages, speaks)

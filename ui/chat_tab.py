@@ -18,6 +18,7 @@ from qa.engine import Engine
 from qa.records import MAX_QUESTION_CHARS, Answer, Question
 from ui.answering import Step, answer_last, in_thread
 from ui.api import preferred_language
+from ui.articles_tab import filter_choices
 from ui.chat_texts import TOLD
 from ui.conversation import Conversation, Exchange, kept_form, read_conversation
 from ui.export import conversation_markdown, export_file_name
@@ -117,22 +118,19 @@ class ChatTab:
     def _draw_filters(self, t: Callable[[str], Any]) -> None:
         with gr.Accordion(t("filters"), open=False, elem_id="otvet-filters") as self.filters:
             with gr.Row():
-                self.first = gr.DateTime(
-                    label=t("published_from"), include_time=False, type="string", elem_id="otvet-from"
-                )
-                self.last = gr.DateTime(label=t("published_to"), include_time=False, type="string", elem_id="otvet-to")
+                self.first = _day_box(t("published_from"), "otvet-from")
+                self.last = _day_box(t("published_to"), "otvet-to")
             with gr.Row():
-                self.publisher = gr.Dropdown(
-                    label=t("publisher"), choices=[("", "")], value="", elem_id="otvet-publisher"
-                )
-                self.language = gr.Dropdown(
-                    label=t("article_language"), choices=[("", "")], value="", elem_id="otvet-language"
-                )
+                # Offered from the start: after a restart of the server a page asks before it is loaded again.
+                publishers, languages = filter_choices(self._engine.index, "en")
+                self.publisher = gr.Dropdown(publishers, value="", label=t("publisher"), elem_id="otvet-publisher")
+                self.language = gr.Dropdown(languages, value="", label=t("article_language"), elem_id="otvet-language")
             self.clear = gr.Button(t("clear_filters"), size="sm", elem_id="otvet-clear-filters")
 
     def _draw_reasons(self, t: Callable[[str], Any]) -> None:
-        with gr.Group(visible=False, elem_id="otvet-reasons") as self.reasons:
-            self.reason = gr.Radio(label=t("why"))
+        with gr.Column(visible=False, elem_id="otvet-reasons") as self.reasons:
+            reasons = [(t(f"reason_{reason}"), reason.value) for reason in Reason if reason]
+            self.reason = gr.Radio(reasons, label=t("why"))
             self.comment = gr.Textbox(label=t("comment"), max_length=2_000, lines=2)
             with gr.Row():
                 self.send = gr.Button(t("send"), size="sm", variant="primary")
@@ -145,9 +143,7 @@ class ChatTab:
         views = [self.kept, self.chat, self.sources, self.box, self.actions, self.widen, self.is_busy]
         begun = [*views, self.period, self.use_dates, self.asked]
         restored = page.load(self._restore, [self.kept], views, **fast)
-        restored.then(None, js=FOCUS).then(
-            self._welcome, None, [self.chat, self.publisher, self.language, self.reason], **fast
-        )
+        restored.then(None, js=FOCUS).then(self._welcome, None, [self.chat, self.publisher, self.language], **fast)
         beginnings: tuple[tuple[Any, Callable[..., Views], list[Any]], ...] = (
             (self.box.submit, self._begin, [self.box, self.use_dates, *filters]),
             (self.chat.example_select, self._begin_example, filters),
@@ -204,16 +200,11 @@ class ChatTab:
         return views
 
     def _welcome(self, request: gr.Request) -> Views:
-        language = _language(request)
-        any_one = (TOLD["any"][language], "")
-        with self._engine.index.lease() as generation:
-            publishers, languages = generation.articles.publishers(), generation.articles.languages()
-        reasons = [(TOLD[reason][language], reason.value) for reason in Reason if reason.value in TOLD]
+        publishers, languages = filter_choices(self._engine.index, _language(request))
         return {
             self.chat: gr.update(examples=[{"text": example} for example in self._examples.answered()]),
-            self.publisher: gr.update(choices=[any_one, *((one.value, one.value) for one in publishers)]),
-            self.language: gr.update(choices=[any_one, *((one.value, one.value) for one in languages)]),
-            self.reason: gr.update(choices=reasons),
+            self.publisher: gr.update(choices=publishers),
+            self.language: gr.update(choices=languages),
         }
 
     def _nothing_asked(self, language: Language) -> str:
@@ -235,7 +226,7 @@ class ChatTab:
         language: str | None,
         request: gr.Request,
     ) -> Views:
-        if is_busy or not text.strip():
+        if is_busy or not (text or "").strip():
             return self._unchanged()
         try:
             filters = _filters(first, last, publisher, language, told_in=_language(request))
@@ -333,7 +324,7 @@ class ChatTab:
         self.period.click(lambda: (gr.update(visible=False), False), None, [self.period, self.use_dates], **fast)
 
     def _see_period(self, text: str, use_dates: bool, request: gr.Request) -> Update:
-        period = named_period(text, today=date.today()) if use_dates else None
+        period = named_period(text or "", today=date.today()) if use_dates else None
         if period is None:
             return gr.update(visible=False)
         days = day_range(period.first, period.last)
@@ -344,7 +335,7 @@ class ChatTab:
     def _connect_filters(self, filters: list[Any], fast: dict[str, Any]) -> None:
         for one in filters:
             one.change(self._tell_filters, filters, [self.filters], **fast)
-        self.clear.click(lambda: (None, None, "", ""), None, filters, **fast)
+        self.clear.click(lambda: ("", "", "", ""), None, filters, **fast)
 
     def _tell_filters(
         self,
@@ -416,6 +407,11 @@ class ChatTab:
         conversation = read_conversation(kept, user=request.username)
         text = conversation_markdown(conversation, language=_language(request))
         return {"name": export_file_name(conversation), "text": text}
+
+
+def _day_box(label: Any, elem_id: str) -> gr.Textbox:  # noqa: ANN401 - a text that Gradio translates
+    """A day, typed or picked: ui/page.js gives it the browser's own picker."""
+    return gr.Textbox(label=label, max_length=20, max_lines=1, elem_id=elem_id, elem_classes=["otvet-day"])
 
 
 class _AnsweredExamples:

@@ -26,6 +26,11 @@ CHAT_TEXTS: dict[Language, dict[str, str]] = {
         "comment": "In your words (optional)",
         "send": "Send",
         "cancel": "Cancel",
+        "reason_wrong": "It is wrong",
+        "reason_incomplete": "Something is missing",
+        "reason_not_supported": "The quotes do not say so",
+        "reason_refused": "The articles do have an answer",
+        "reason_other": "Something else",
     },
     "ru": {
         "tab_chat": "Вопросы",
@@ -50,11 +55,15 @@ CHAT_TEXTS: dict[Language, dict[str, str]] = {
         "comment": "Своими словами (необязательно)",
         "send": "Отправить",
         "cancel": "Отмена",
+        "reason_wrong": "Ответ неверен",
+        "reason_incomplete": "Чего-то не хватает",
+        "reason_not_supported": "Цитаты этого не говорят",
+        "reason_refused": "В статьях есть ответ",
+        "reason_other": "Другое",
     },
 }
 # What handlers say, by the browser's language too.
 TOLD: dict[str, dict[Language, str]] = {
-    "any": {"en": "any", "ru": "любое"},
     "thanks": {"en": "Thank you, noted.", "ru": "Спасибо, записано."},
     "bad_question": {
         "en": "The question cannot be read: it is too long or holds broken characters.",
@@ -73,9 +82,4 @@ TOLD: dict[str, dict[Language, str]] = {
     "filters_on": {"en": "Filters: {told}", "ru": "Фильтры: {told}"},
     "from": {"en": "from {day}", "ru": "с {day}"},
     "to": {"en": "until {day}", "ru": "по {day}"},
-    "wrong": {"en": "It is wrong", "ru": "Ответ неверен"},
-    "incomplete": {"en": "Something is missing", "ru": "Чего-то не хватает"},
-    "not_supported": {"en": "The quotes do not say so", "ru": "Цитаты этого не говорят"},
-    "refused": {"en": "The articles do have an answer", "ru": "В статьях есть ответ"},
-    "other": {"en": "Something else", "ru": "Другое"},
 }

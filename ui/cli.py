@@ -9,7 +9,7 @@ import socket
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -31,6 +31,9 @@ from ui.render import remarks
 from ui.schemas import response_out
 from ui.settings import Settings, load_settings
 from ui.users_commands import users_app
+
+if TYPE_CHECKING:
+    from qa.engine import Engine
 
 SOME_SKIPPED = 3  # exit code: the index is published, but some articles are not in it
 
@@ -134,6 +137,7 @@ def serve(
 
     with progress_bars() as progress:
         engine = open_engine(settings, settings, progress=progress)
+    _warm_up(engine)
     from ui.app import make_app, run_app
 
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -228,6 +232,17 @@ def _pull_if_used(settings: Settings) -> Settings:
         err.print(f"[yellow]no language model, so answers are quotes:[/yellow] {escape(str(exc))}", soft_wrap=True)
         return settings.model_copy(update={"chat_model": NO_CHAT_MODEL})
     return settings
+
+
+def _warm_up(engine: "Engine") -> None:
+    """Load the embedded model before anybody asks; where that fails, say so and go on by quotes."""
+    if engine.chat_model is None:
+        return
+    try:
+        with err.status("Loading the language model…"):
+            engine.warm_up()
+    except ChatModelError as exc:
+        err.print(f"[yellow]answers are quotes for now:[/yellow] {escape(str(exc))}", soft_wrap=True)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -11,11 +11,11 @@ from index.errors import IndexLockedError, IndexStateError, OtvetError
 from index.generations import current_generation, index_root, read_manifest
 from index.text import Language
 from ui.api import preferred_language
+from ui.gradio_guard import PERMIT_COOKIE, upload_permit
 from ui.index_panel import Health, index_details, index_state, message, no_index
 from ui.index_schemas import IndexOut
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
-from ui.upload_guard import PERMIT_COOKIE, upload_permit
 from ui.uploads import known_suffixes, put_into_corpus
 
 log = logging.getLogger(__name__)

@@ -136,12 +136,17 @@
 
   window.otvet = { save };
 
+  // Boxes for days get the browser's own picker, in its language.
+  const pickDays = () =>
+    document.querySelectorAll(".otvet-day input:not([type=date])").forEach((input) => (input.type = "date"));
+
   // Gradio labels each message with its source, HTML and all; a screen reader should read what it shows. And it says in
   // English alone that the server is gone.
   new MutationObserver(() => {
+    pickDays();
     for (const message of document.querySelectorAll("#otvet-chat [data-testid][aria-label]"))
       message.removeAttribute("aria-label");
-    for (const toast of document.querySelectorAll(".toast-text"))
+    for (const toast of document.querySelectorAll("[data-testid=toast-text]"))
       if (toast.textContent.trim().startsWith("Connection to the server was lost")) toast.textContent = WORDS.lost;
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-label"] });
 

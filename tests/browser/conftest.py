@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebError, sync_playwright
 
 from qa.engine import Engine
 from ui.app import make_app
@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-SERVER_GONE = ("net::ERR_", "network error", "Connection errored out", "Failed to fetch")
+SERVER_GONE = ("net::ERR_", "network error", "Connection errored out", "Failed to fetch", "Unable to preload CSS")
 
 OpenPage = Callable[..., Page]
 
@@ -129,13 +129,17 @@ def _watch(context: BrowserContext, troubles: list[str], *, allowed: tuple[str, 
         if message.type == "error" and not any(words in message.text for words in allowed):
             troubles.append(f"console: {message.text} at {message.location}")
 
+    def thrown(error: WebError) -> None:
+        if not any(words in str(error.error) for words in allowed):
+            troubles.append(f"thrown: {error.error}")
+
     def dialog(shown: object) -> None:
         troubles.append(f"dialog: {shown}")
         shown.dismiss()  # type: ignore[attr-defined]
 
     context.route("**/*", only_here)
     context.on("console", console)
-    context.on("weberror", lambda error: troubles.append(f"thrown: {error.error}"))
+    context.on("weberror", thrown)
     context.on("dialog", dialog)
 
 

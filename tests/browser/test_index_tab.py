@@ -28,11 +28,11 @@ from qa.engine import make_engine
 from qa.settings import AnswerSettings
 from ui.access import Admin
 from ui.api import index_status
+from ui.gradio_guard import GradioGuard, has_permit
 from ui.index_tab import INDEX_TEXTS, make_index_tab
 from ui.page import PAGE_CSS, THEME
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
-from ui.upload_guard import UploadGuard, has_permit
 
 OpenPage = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -67,7 +67,7 @@ def make_tab_app(settings: Settings, index: Index, model: EmbeddingModel, rebuil
     """The tab and another one, mounted as in ui/app.py."""
     engine = make_engine(index, model, AnswerSettings())
     app = FastAPI()
-    app.add_middleware(UploadGuard, may_upload=lambda request: has_permit(request, settings.admin_token))
+    app.add_middleware(GradioGuard, may_upload=lambda request: has_permit(request, settings.admin_token))
     with gr.Blocks(analytics_enabled=False, fill_width=True) as page, gr.Tabs():
         with gr.Tab(I18N("other")):
             gr.Markdown("Nothing to see here.")

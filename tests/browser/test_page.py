@@ -617,6 +617,7 @@ def test_a_server_that_goes_away_and_comes_back(open_page: OpenPage, tmp_path: P
     with serving(env, tmp_path) as (url, process):
         page = open_page(url, locale="ru-RU", server_may_go=True)
         ask(page, REPAIRED)
+        page.evaluate("window.isOld = true")
         process.send_signal(signal.SIGKILL)
         process.wait()
         page.locator("#otvet-question textarea").fill("А в декабре?")
@@ -626,7 +627,8 @@ def test_a_server_that_goes_away_and_comes_back(open_page: OpenPage, tmp_path: P
         port = url.rsplit(":", 1)[1]
         again = subprocess.Popen([OTVET, "serve", "--port", port], env=env, cwd=tmp_path)
         try:
-            expect(page.locator(".otvet-actions")).to_be_visible(timeout=60_000)
+            page.wait_for_function("() => !window.isOld", timeout=60_000)
+            expect(page.locator(".otvet-actions")).to_be_visible(timeout=ANSWERED_S)
             expect(page.get_by_test_id("user")).to_have_text([REPAIRED])
             shoot(page, "server-back")
             ask(page, "Что починили у дальнего причала?")

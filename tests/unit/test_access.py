@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from ui.access import Admin
+from ui.gradio_guard import PERMIT_COOKIE, upload_permit
 from ui.login import add_login
 from ui.settings import Settings
-from ui.upload_guard import PERMIT_COOKIE, upload_permit
 from ui.users import Users
 
 TOKEN = "a long enough token, ключ"

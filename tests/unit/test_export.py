@@ -317,7 +317,7 @@ REFUSALS = st.builds(
 EXCHANGES = st.builds(
     exchange,
     st.none() | ANSWERS | REFUSALS,
-    question=TEXTS.filter(bool),
+    question=TEXTS.filter(str.strip),
     draft=st.none() | ANSWERS,
     failed=st.just("") | TEXTS,
     filters=st.builds(FiltersIn, publisher=st.none() | TEXTS, article_ids=st.none() | st.lists(TEXTS.filter(bool))),

@@ -17,12 +17,13 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from starlette.requests import Request
 
+import ui.gradio_guard
 import ui.uploads
 from index.errors import UploadError
 from index.readers import read_corpus
 from index.records import Article
+from ui.gradio_guard import PERMIT_COOKIE, GradioGuard, has_permit, upload_permit
 from ui.settings import Settings
-from ui.upload_guard import PERMIT_COOKIE, UploadGuard, has_permit, upload_permit
 from ui.uploads import put_into_corpus, safe_name
 
 NEWS = "date 2025-03-01 The bridge over the river was opened."
@@ -211,7 +212,7 @@ def _guarded() -> TestClient:
         app = FastAPI()
         with gr.Blocks(analytics_enabled=False) as page:
             gr.Button("Say").click(lambda text: text, [box := gr.Textbox()], [box], queue=False)
-        app.add_middleware(UploadGuard, may_upload=lambda request: has_permit(request, TOKEN))
+        app.add_middleware(GradioGuard, may_upload=lambda request: has_permit(request, TOKEN))
         return gr.mount_gradio_app(app, page, path="/", ssr_mode=False, max_file_size=1_000)
 
     return TestClient(asyncio.run(make()))
@@ -250,5 +251,5 @@ def test_events_name_files_of_the_server_or_of_others_for_those_only_who_may(
         for value in (named, [[named]], {"text": [{"file": named}]}):
             assert say(value).status_code == 403
     assert not [path for path in (tmp_path / "gradio").rglob("*") if path.is_file()]
-    assert say("x" * ui.uploads.MAX_EVENT_BYTES).status_code == 413
+    assert say("x" * ui.gradio_guard.MAX_EVENT_BYTES).status_code == 413
     assert client.post("/gradio_api/run/predict", content=b"[" * 100_000).status_code in (400, 422, 500)

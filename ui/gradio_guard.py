@@ -1,8 +1,9 @@
 """What stands before Gradio, so that nobody but an administrator brings it files or names any to it.
 
 Decision: ours, as Gradio 6.31 has no such thing when mounted. Its upload route is there whether the page has a field
-for files or not, takes a thousand files a request from whoever reaches it, and keeps them. And every event takes, for
-any input, an object that names a file of the server or an address in the world, and copies that.
+for files or not, takes a thousand files a request from whoever reaches it, and keeps them. Every event takes, for any
+input, an object that names a file of the server or an address in the world, and copies that. And its route for files
+looks up whatever host it is given. The page uses none of the routes that are closed here.
 """
 
 import hmac
@@ -17,6 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_EVENT_BYTES = 20_000_000  # of what an event of the page is told, such as a whole conversation
 FILE_TYPE = "gradio.FileData"
 PERMIT_COOKIE = "otvet_upload"
+CLOSED = (
+    "/gradio_api/file=",
+    "/gradio_api/file/",
+    "/gradio_api/proxy=",
+    "/gradio_api/run-history/",
+    "/gradio_api/deep_link",
+    "/gradio_api/dev/reload",
+    "/gradio_api/runs",
+    "/monitoring",
+)
 
 
 def upload_permit(admin_token: SecretStr) -> str:
@@ -30,15 +41,23 @@ def has_permit(request: Request, admin_token: SecretStr | None) -> bool:
     return admin_token is not None and hmac.compare_digest(given, upload_permit(admin_token).encode())
 
 
-class UploadGuard:
-    """Middleware that lets a request to Gradio bring or name files only if `may_upload` says so."""
+class GradioGuard:
+    """Middleware that closes what the page has no need of, and lets a request bring or name files only if it may.
+
+    Args:
+        app: what is guarded.
+        may_upload: whether a request comes from an administrator.
+    """
 
     def __init__(self, app: ASGIApp, may_upload: Callable[[Request], bool]) -> None:
         self._app = app
         self._may_upload = may_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 403 before Gradio sees anything of the body; 413 where there is too much of it."""
+        """Pass on, or answer 404 or 403 before Gradio sees anything of it; 413 where there is too much."""
+        if scope["type"] == "http" and scope["path"].startswith(CLOSED):
+            await PlainTextResponse("not found", 404)(scope, receive, send)
+            return
         is_asked = scope["type"] == "http" and scope["method"] == "POST" and "/gradio_api/" in scope["path"]
         if not is_asked or self._may_upload(request := Request(scope)):
             await self._app(scope, receive, send)
