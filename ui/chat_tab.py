@@ -401,7 +401,8 @@ class ChatTab:
         except OtvetError as exc:
             gr.Warning(str(exc))
             return
-        gr.Info(TOLD["thanks"][_language(request)])
+        if exchange.liked or reason or comment:  # else the reader is being asked why
+            gr.Info(TOLD["thanks"][_language(request)])
 
     def _export(self, kept: object, request: gr.Request) -> dict[str, str]:
         conversation = read_conversation(kept, user=request.username)

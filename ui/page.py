@@ -24,7 +24,9 @@ from ui.settings import Settings
 
 FOLDER = Path(__file__).parent
 PAGE_CSS = f"{(FOLDER / 'page.css').read_text(encoding='utf-8')}{ARTICLES_CSS}{INDEX_CSS}"
-PAGE_HEAD = f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
+# Gradio confines what is in `css` and under a condition to its own container; toasts are outside of it.
+TOASTS_CSS = "@media (max-width: 720px) { .toast-wrap { top: auto !important; bottom: 5rem !important; } }"
+PAGE_HEAD = f"<style>{TOASTS_CSS}</style><script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
 
 
 def _texts(language: Language) -> dict[str, str]:
