@@ -10,7 +10,8 @@ from urllib.parse import quote as percent_encode
 from index.text import Language
 from ui.conversation import Conversation, Exchange
 from ui.messages import WORDS as CHAT_WORDS
-from ui.render import day_range, details, remarks
+from ui.messages import limits_told
+from ui.render import details, remarks
 from ui.schemas import AnswerOut, CitationOut, RefusalOut, SourceOut
 from ui.sources import WORDS as SOURCE_WORDS
 
@@ -40,12 +41,6 @@ EXPORT_WORDS: dict[str, dict[Language, str]] = {
         "en": "Written by a language model from the quotes; compare it with them.",
     },
     "broken_off": {"ru": "Ответ не дописан.", "en": "The answer was not finished."},
-    "filters": {"ru": "Фильтры: {filters}", "en": "Filters: {filters}"},
-    "published": {"ru": "дата публикации {value}", "en": "published {value}"},
-    "publisher": {"ru": "издание {value}", "en": "publisher {value}"},
-    "language": {"ru": "язык статей {value}", "en": "language of the articles {value}"},
-    "articles": {"ru": "статьи {value}", "en": "articles {value}"},
-    "dates_off": {"ru": "даты из вопроса не учтены", "en": "dates in the question not applied"},
     "article": {"ru": "Статья {article_id}", "en": "Article {article_id}"},
     "place": {"ru": "символы {start}–{end}", "en": "characters {start}–{end}"},
 }
@@ -94,28 +89,13 @@ def _on_one_line(text: str) -> str:
 def _exchange(exchange: Exchange, language: Language) -> Iterator[str]:
     """Blocks of Markdown; empty ones count for nothing."""
     yield f"## {heading_markdown(exchange.question)}"
-    yield _lines([f"{exchange.asked_at:%Y-%m-%d %H:%M %Z}", _filters(exchange, language)])
+    yield _lines([f"{exchange.asked_at:%Y-%m-%d %H:%M %Z}", limits_told(exchange, language)])
     if exchange.failed:
         yield text_markdown(exchange.failed)
     elif exchange.response is not None:
         yield from _response(exchange.response, language)
     else:
         yield from _unfinished(exchange, language)
-
-
-def _filters(exchange: Exchange, language: Language) -> str:
-    filters = exchange.filters
-    ids = filters.article_ids
-    first, last = filters.published_from, filters.published_to
-    shown = {
-        "published": day_range(first, last) if first or last else None,
-        "publisher": filters.publisher,
-        "language": filters.language,
-        "articles": None if ids is None else ", ".join(ids) or "–",
-        "dates_off": None if exchange.use_dates else "–",
-    }
-    parts = [EXPORT_WORDS[name][language].format(value=value) for name, value in shown.items() if value]
-    return EXPORT_WORDS["filters"][language].format(filters="; ".join(parts)) if parts else ""
 
 
 def _response(response: AnswerOut | RefusalOut, language: Language) -> Iterator[str]:

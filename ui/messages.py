@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from index.text import Language, question_language
 from ui.conversation import Conversation, Exchange
-from ui.render import plain_html, remarks
+from ui.render import day_range, plain_html, remarks
 from ui.schemas import AnswerOut, CitationOut, RefusalOut
 from ui.sources import card_id
 
@@ -35,6 +35,12 @@ WORDS: dict[str, dict[Language, str]] = {
         "ru": "Ответ прервался: страница или сервер были перезапущены. Нажмите «Повторить».",
         "en": "The answer broke off, as the page or the server was restarted. Press Retry.",
     },
+    "filters": {"ru": "Фильтры: {filters}", "en": "Filters: {filters}"},
+    "published": {"ru": "дата публикации {value}", "en": "published {value}"},
+    "publisher": {"ru": "издание {value}", "en": "publisher {value}"},
+    "language": {"ru": "язык статей {value}", "en": "language of the articles {value}"},
+    "articles": {"ru": "статьи {value}", "en": "articles {value}"},
+    "dates_off": {"ru": "даты из вопроса не учтены", "en": "dates in the question not applied"},
 }
 
 
@@ -55,9 +61,25 @@ def messages(conversation: Conversation, stage: Stage | None = None) -> list[dic
     last = len(conversation.exchanges) - 1
     shown = []
     for n, exchange in enumerate(conversation.exchanges):
-        shown.append({"role": "user", "content": _block("asked", [_paragraphs(exchange.question)])})
+        shown.append({"role": "user", "content": _asked(exchange)})
         shown.append({"role": "assistant", "content": answer_message(n, exchange, stage if n == last else None)})
     return shown
+
+
+def limits_told(exchange: Exchange, language: Language) -> str:
+    """What kept articles out of the search, as one line; empty where nothing did."""
+    filters = exchange.filters
+    ids = filters.article_ids
+    first, last = filters.published_from, filters.published_to
+    shown = {
+        "published": day_range(first, last) if first or last else None,
+        "publisher": filters.publisher,
+        "language": filters.language,
+        "articles": None if ids is None else ", ".join(ids) or "–",
+        "dates_off": None if exchange.use_dates else "–",
+    }
+    parts = [WORDS[name][language].format(value=value) for name, value in shown.items() if value]
+    return WORDS["filters"][language].format(filters="; ".join(parts)) if parts else ""
 
 
 def answer_message(n: int, exchange: Exchange, stage: Stage | None = None) -> str:
@@ -74,6 +96,11 @@ def answer_message(n: int, exchange: Exchange, stage: Stage | None = None) -> st
     parts = [_text(n, exchange.draft)] if exchange.draft is not None else []
     why = "broken_off" if exchange.is_open else "stopped_draft" if exchange.draft is not None else "stopped"
     return _block("unfinished", [*parts, _note(WORDS[why][language])], language)
+
+
+def _asked(exchange: Exchange) -> str:
+    limits = limits_told(exchange, question_language(exchange.question))
+    return _block("asked", [_paragraphs(exchange.question), *([_note(limits)] if limits else [])])
 
 
 def _answer(n: int, answer: AnswerOut, language: Language) -> str:

@@ -4,6 +4,7 @@ The panel holds the sources of every answer; which one's are shown, the browser 
 an earlier answer asks nothing of the server.
 """
 
+from collections.abc import Sequence
 from html import escape
 from itertools import zip_longest
 
@@ -33,11 +34,12 @@ def sources_panel(conversation: Conversation) -> str:
     return f'<div class="otvet-sources">{"".join(sections)}</div>'
 
 
-def empty_panel(newest: list[SourceOut], language: Language) -> str:
-    """HTML of the panel before the first question: what there is to ask about."""
+def empty_panel(newest: Sequence[SourceOut], language: Language, *, trouble: str = "") -> str:
+    """HTML of the panel before the first question: what there is to ask about, or why that cannot be told."""
     cards = "".join(_source_card(source, language) for source in newest)
     heading = f'<h2>{WORDS["newest"][language]}</h2><ol class="otvet-cards">{cards}</ol>' if cards else ""
-    return f'<div class="otvet-sources"><p class="otvet-hint">{WORDS["empty"][language]}</p>{heading}</div>'
+    hint = escape(trouble) or WORDS["empty"][language]
+    return f'<div class="otvet-sources"><p class="otvet-hint">{hint}</p>{heading}</div>'
 
 
 def card_id(n: int, marker: int) -> str:

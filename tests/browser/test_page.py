@@ -123,7 +123,7 @@ def paced(tmp_path: Path, model: EmbeddingModel) -> Iterator[tuple[Engine, Paced
 def send(page: Page, question: str) -> None:
     page.locator("#otvet-question textarea").fill(question)
     page.locator("#otvet-question textarea").press("Enter")
-    expect(page.get_by_test_id("user").last).to_have_text(question)
+    expect(page.get_by_test_id("user").last).to_contain_text(question.strip())
 
 
 def ask(page: Page, question: str) -> Locator:
@@ -461,6 +461,7 @@ def test_filters_limit_the_search_and_can_be_widened(
         expect(page.locator("#otvet-filters > button")).to_contain_text("Фильтры: Заречная газета")
         shoot(page, "filters")
         ask(page, "Какой паром починили у дальнего причала?")
+        expect(page.get_by_test_id("user").last).to_contain_text("Фильтры: издание Заречная газета")
         expect(cards(page).locator(".otvet-details")).to_contain_text("Заречная газета")
         page.locator("#otvet-to input").first.fill("2025-11-01")
         page.locator("#otvet-to input").first.press("Enter")
@@ -512,6 +513,7 @@ def test_a_period_in_a_question_is_a_chip_that_can_be_removed(
         page.keyboard.press("Enter")
         expect(chip).to_be_hidden()
         answer = ask(page, f"{REPAIRED} ")
+        expect(page.get_by_test_id("user").last).to_contain_text("даты из вопроса не учтены")
         expect(answer).not_to_contain_text("Только статьи")
         expect(cards(page).locator(".otvet-details").first).to_contain_text("2025-12-03")
         box.fill(REPAIRED)
