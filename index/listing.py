@@ -19,7 +19,7 @@ from index.filtering import CYRILLIC_LANGUAGES
 
 MAX_WORDS_CHARS = 300  # what is typed beyond is not looked at; SQLite bounds patterns and conditions
 BYTES_A_CHAR = 1.8  # in Cyrillic languages; 1.72 to 1.80 in the sample articles
-N_CHARS = (
+CHARS_SQL = (
     f"n_text_bytes / case when language in ({', '.join(map(repr, CYRILLIC_LANGUAGES))}) then {BYTES_A_CHAR} else 1 end"
 )
 HAS_WORD = """(title glob ? or publisher glob ? or exists (
@@ -43,7 +43,7 @@ ORDER_BY = {
     Order.OLDEST: "published_at is null, published_at, position",
     Order.TITLE: "sort_key(title), position",
     Order.PUBLISHER: f"coalesce(publisher, '') = '', sort_key(publisher), {NEWEST_FIRST}",
-    Order.LONGEST: f"{N_CHARS} desc, position",
+    Order.LONGEST: f"{CHARS_SQL} desc, position",
 }
 
 
@@ -147,7 +147,7 @@ def _char_class(char: str) -> str:
 
 
 def _read_articles(connection: sqlite3.Connection, positions: Sequence[int]) -> tuple[ListedArticle, ...]:
-    columns = f"article_id, title, published_at, publisher, authors, language, {N_CHARS}"
+    columns = f"article_id, title, published_at, publisher, authors, language, {CHARS_SQL}"
     query = f"select {columns} from articles where position = ?"
     return tuple(_article(connection.execute(query, (position,)).fetchone()) for position in positions)
 

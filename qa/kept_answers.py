@@ -19,7 +19,19 @@ from qa.records import Answer, AnswerMode, Response
 Kind = Literal["answerable", "far", "near"]
 """What a question is asked over: all; all but the article of its answer ("far"); all but the paragraph ("near")."""
 
-NO_MATTER = {"corpus", "data_dir", "cache_dir", "host", "port", "chat_api_key", "max_concurrent_questions"}
+NO_MATTER = {  # settings of places and of the server
+    "corpus",
+    "data_dir",
+    "cache_dir",
+    "host",
+    "port",
+    "chat_api_key",
+    "max_concurrent_questions",
+    "admin_token",
+    "users",
+    "session_hours",
+    "uploads",
+}
 SOURCES = {".py", ".json"}  # code, and numbers that were fitted
 FLOORS = (Path(__file__).parent, Path(__file__).parents[1] / "index")
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from index.errors import AnswerStoppedError, OtvetError
 from index.sentences import Span, split_sentences
 from index.serving import Index
+from index.text import Language, question_language
 from qa.engine import Engine
 from qa.records import (
     Answer,
@@ -28,7 +29,10 @@ from ui.schemas import MAX_TURN_CHARS, response_out
 log = logging.getLogger(__name__)
 
 MAX_AROUND_CHARS = 300
-UNEXPECTED = "something went wrong; the log of the server tells what"
+UNEXPECTED: dict[Language, str] = {
+    "ru": "Что-то пошло не так; что именно, сказано в журнале сервера. Можно спросить ещё раз.",
+    "en": "Something went wrong; the log of the server tells what. You can ask again.",
+}
 
 T = TypeVar("T")
 
@@ -55,10 +59,12 @@ def answer_last(engine: Engine, conversation: Conversation, is_stopped: Callable
         return
     except OtvetError as exc:
         log.error("the page could not answer: %s", exc)
-        yield Step(_changed(conversation, failed=str(exc)[:MAX_TURN_CHARS], draft=None), None)
+        yield Step(_changed(conversation, failed=str(exc)[:MAX_TURN_CHARS]), None)
     except Exception:
         log.exception("the page could not answer")
-        yield Step(_changed(conversation, failed=UNEXPECTED, draft=None), None)
+        yield Step(
+            _changed(conversation, failed=UNEXPECTED[question_language(conversation.exchanges[-1].question)]), None
+        )
 
 
 def _steps(engine: Engine, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:

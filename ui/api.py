@@ -13,9 +13,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from index.errors import IndexLockedError, IndexStateError, OtvetError, QuestionError
-from index.text import Language
 from qa.engine import Engine
 from ui.index_schemas import IndexOut, index_out
+from ui.languages import language_of
 from ui.rebuilding import Rebuilder
 from ui.render import article_page, missing_page
 from ui.schemas import (
@@ -76,7 +76,7 @@ def make_router(engine: Engine) -> APIRouter:
 
     @router.get("/read/{article_id}", include_in_schema=False)
     def read(request: Request, article_id: str, start: int | None = None, end: int | None = None) -> HTMLResponse:
-        language = preferred_language(request.headers.get("accept-language", ""))
+        language = language_of(request)
         found = engine.index.article(article_id)
         page = article_page(found, start=start, end=end, language=language) if found else missing_page(language)
         return HTMLResponse(page, 200 if found else 404, {"Content-Security-Policy": ARTICLE_POLICY})
@@ -195,12 +195,6 @@ def add_error_handlers(app: FastAPI) -> None:
     def bad_state(request: Request, exc: OtvetError) -> JSONResponse:
         log.error("%s %s: %s", request.method, request.url.path, exc)
         return JSONResponse({"detail": str(exc)}, 503 if isinstance(exc, IndexStateError) else 500)
-
-
-def preferred_language(accept_language: str) -> Language:
-    """Russian where the browser names it before English, else English."""
-    codes = [part.strip()[:2].lower() for part in accept_language.split(",")]
-    return "ru" if "ru" in codes and ("en" not in codes or codes.index("ru") < codes.index("en")) else "en"
 
 
 def _reason(error: dict[str, Any]) -> str:

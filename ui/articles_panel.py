@@ -12,6 +12,7 @@ from html import escape
 
 from index.listing import ListedArticle, Listing, MonthCount, ValueCount
 from index.text import Language
+from ui.languages import language_name
 from ui.render import article_link
 
 ARTICLES_TEXTS: dict[Language, dict[str, str]] = {
@@ -24,11 +25,6 @@ ARTICLES_TEXTS: dict[Language, dict[str, str]] = {
         "articles_title": "title",
         "articles_publisher": "publisher",
         "articles_longest": "longest first",
-        "articles_of_publisher": "Publisher",
-        "articles_in_language": "Language",
-        "articles_from": "Published from",
-        "articles_to": "Published until",
-        "articles_day_hint": "YYYY-MM-DD",
         "articles_previous": "Previous",
         "articles_next": "Next",
     },
@@ -41,11 +37,6 @@ ARTICLES_TEXTS: dict[Language, dict[str, str]] = {
         "articles_title": "по заголовку",
         "articles_publisher": "по изданию",
         "articles_longest": "сначала длинные",
-        "articles_of_publisher": "Издание",
-        "articles_in_language": "Язык",
-        "articles_from": "Опубликовано с",
-        "articles_to": "Опубликовано по",
-        "articles_day_hint": "ГГГГ-ММ-ДД",
         "articles_previous": "Назад",
         "articles_next": "Вперёд",
     },
@@ -74,39 +65,10 @@ WORDS: dict[str, dict[Language, str]] = {
     "n_undated": {"ru": "без даты: {n}", "en": "no date: {n}"},
     "month": {"ru": "Месяц", "en": "Month"},
     "count": {"ru": "Статей", "en": "Articles"},
-    "bad_day": {
-        "ru": "«{day}» – не день: нужно ГГГГ-ММ-ДД, например 2025-03-31. Показано прежнее.",
-        "en": "“{day}” is no day: type YYYY-MM-DD, for example 2025-03-31. The list is as before.",
-    },
-    "bad_days": {
-        "ru": "{first} позже, чем {last}: поменяйте дни местами. Показано прежнее.",
-        "en": "{first} is after {last}: swap the two days. The list is as before.",
-    },
 }
 MONTHS: dict[Language, str] = {
     "ru": "янв фев мар апр май июн июл авг сен окт ноя дек",
     "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
-}
-LANGUAGES: dict[str, dict[Language, str]] = {
-    "ru": {"ru": "русский", "en": "Russian"},
-    "en": {"ru": "английский", "en": "English"},
-    "uk": {"ru": "украинский", "en": "Ukrainian"},
-    "be": {"ru": "белорусский", "en": "Belarusian"},
-    "bg": {"ru": "болгарский", "en": "Bulgarian"},
-    "sr": {"ru": "сербский", "en": "Serbian"},
-    "kk": {"ru": "казахский", "en": "Kazakh"},
-    "es": {"ru": "испанский", "en": "Spanish"},
-    "pt": {"ru": "португальский", "en": "Portuguese"},
-    "fr": {"ru": "французский", "en": "French"},
-    "de": {"ru": "немецкий", "en": "German"},
-    "it": {"ru": "итальянский", "en": "Italian"},
-    "pl": {"ru": "польский", "en": "Polish"},
-    "tr": {"ru": "турецкий", "en": "Turkish"},
-    "ar": {"ru": "арабский", "en": "Arabic"},
-    "fa": {"ru": "персидский", "en": "Persian"},
-    "he": {"ru": "иврит", "en": "Hebrew"},
-    "zh": {"ru": "китайский", "en": "Chinese"},
-    "und": {"ru": "не определён", "en": "unknown"},
 }
 MAX_PUBLISHER_CHARS = 60  # of a choice in the list of publishers
 N_SLOTS = 12  # room for as many months at least, so that a single one is no wall
@@ -157,14 +119,14 @@ def language_choices(languages: Sequence[ValueCount], language: Language) -> lis
     """What a dropdown offers, labels and values; "" stands for any language."""
     return [
         (WORDS["any"][language], ""),
-        *((f"{_language_name(code, language)} ({_number(n, language)})", code) for code, n in languages),
+        *((f"{language_name(code, language)} ({_number(n, language)})", code) for code, n in languages),
     ]
 
 
 def _row(article: ListedArticle, language: Language) -> str:
     day = article.published_at.isoformat() if article.published_at else WORDS["undated"][language]
     length = _counted("chars", _rounded(article.n_chars), language)
-    details = (article.publisher, day, _language_name(article.language, language), length)
+    details = (article.publisher, day, language_name(article.language, language), length)
     shown = " · ".join(f"<bdi>{escape(detail)}</bdi>" for detail in details if detail and detail.strip())
     title = escape(article.title.strip() or WORDS["untitled"][language])
     return (
@@ -242,10 +204,6 @@ def _short_month(month: date, language: Language) -> str:
 
 def _month_name(month: date, language: Language) -> str:
     return f"{_short_month(month, language)} {month.year}"
-
-
-def _language_name(code: str, language: Language) -> str:
-    return LANGUAGES[code][language] if code in LANGUAGES else code
 
 
 def _shortened(text: str) -> str:

@@ -5,67 +5,44 @@ from datetime import date
 from typing import Any
 
 import gradio as gr
-from pydantic import ValidationError
 
-from index.errors import QuestionError
 from index.serving import Index
-from index.text import Language
 from qa.dates import named_period
-from ui.api import preferred_language
-from ui.articles_tab import filter_choices
 from ui.chat_texts import TOLD
+from ui.filters import FilterInputs
+from ui.languages import language_name, language_of
 from ui.render import day_range
-from ui.schemas import FiltersIn
 
 Update = dict[str, Any]
 
 
 class FilterBar:
-    """Days, publisher and language, in a line that opens.
+    """The filters, in a line that opens and tells what is on.
 
     Attributes:
-        inputs: what a question is asked with; see `read_filters`.
+        inputs: what a question is asked with; see `ui.filters.read_filters`.
     """
 
     def __init__(self, index: Index, t: Callable[[str], Any]) -> None:
-        self._index = index
         with gr.Accordion(t("filters"), open=False, elem_id="otvet-filters") as self._line:
-            with gr.Row():
-                first = _day_box(t("published_from"), "otvet-from")
-                last = _day_box(t("published_to"), "otvet-to")
-            with gr.Row():
-                # Offered from the start: after a restart of the server a page asks before it is loaded again.
-                publishers, languages = filter_choices(index, "en")
-                publisher = gr.Dropdown(publishers, value="", label=t("publisher"), elem_id="otvet-publisher")
-                language = gr.Dropdown(languages, value="", label=t("article_language"), elem_id="otvet-language")
+            self._filters = FilterInputs(index, t, name="otvet")
             self._clear = gr.Button(t("clear_filters"), size="sm", elem_id="otvet-clear-filters")
-        self.inputs: list[gr.Textbox | gr.Dropdown] = [first, last, publisher, language]
+        self.inputs = self._filters.inputs
 
-    def connect(self, loaded: Any, fast: dict[str, Any]) -> None:  # noqa: ANN401 - an event of Gradio
-        """The line tells what is on; the choices are those of the articles once the page is loaded."""
-        loaded.then(self._offer, None, self.inputs[2:], **fast)
+    def connect(self, loaded: Any, quiet: dict[str, Any]) -> None:  # noqa: ANN401 - an event of Gradio
+        """Tell what is on; offer what there is once the page is loaded."""
+        self._filters.offer_after(loaded.then, quiet)
         for one in self.inputs:
-            one.change(self._tell, self.inputs, [self._line], **fast)
-        self._clear.click(lambda: ("", "", "", ""), None, self.inputs, **fast)
+            one.change(self._tell, self.inputs, [self._line], **quiet)
+        self._clear.click(lambda: ("", "", "", ""), None, self.inputs, **quiet)
 
-    def _offer(self, request: gr.Request) -> list[Update]:
-        choices = filter_choices(self._index, language_of(request))
-        return [gr.update(choices=offered) for offered in choices]
-
-    def _tell(
-        self,
-        first: str | None,
-        last: str | None,
-        publisher: str | None,
-        article_language: str | None,
-        request: gr.Request,
-    ) -> Update:
+    def _tell(self, first: str, last: str, publisher: str, article_language: str, request: gr.Request) -> Update:
         language = language_of(request)
         told = [
             TOLD["from"][language].format(day=first) if first else "",
             TOLD["to"][language].format(day=last) if last else "",
-            publisher or "",
-            article_language or "",
+            publisher,
+            language_name(article_language, language) if article_language else "",
         ]
         shown = ", ".join(filter(None, told))
         label = TOLD["filters_on"][language].format(told=shown) if shown else TOLD["filters"][language]
@@ -73,7 +50,7 @@ class FilterBar:
 
 
 class PeriodChip:
-    """The period that the question in the box names; a click on it asks without.
+    """The period that the question in the box names, unless days are filtered by; a click on it asks without.
 
     Attributes:
         chip: the button.
@@ -84,42 +61,26 @@ class PeriodChip:
         self.chip = gr.Button(visible=False, size="sm", elem_id="otvet-period")
         self.use_dates = gr.State(True)
 
-    def connect(self, box: gr.Textbox, fast: dict[str, Any]) -> None:
-        """Follow what is typed."""
-        box.change(self._see, [box, self.use_dates], [self.chip], trigger_mode="always_last", **fast)
-        self.chip.click(lambda: (gr.update(visible=False), False), None, [self.chip, self.use_dates], **fast)
+    def connect(self, box: gr.Textbox, filters: FilterBar, quiet: dict[str, Any]) -> None:
+        """Follow what is typed, and the filters for days."""
+        days = filters.inputs[:2]
+        gr.on(
+            [component.change for component in (box, *days)],
+            self._see,
+            [box, self.use_dates, *days],
+            [self.chip, self.use_dates],
+            trigger_mode="always_last",
+            **quiet,
+        )
+        self.chip.click(lambda: (gr.update(visible=False), False), None, [self.chip, self.use_dates], **quiet)
 
-    def _see(self, text: str | None, use_dates: bool, request: gr.Request) -> Update:
-        period = named_period(text or "", today=date.today()) if use_dates else None
+    def _see(
+        self, text: str | None, use_dates: bool, first: str, last: str, request: gr.Request
+    ) -> tuple[Update, bool]:
+        if not text:
+            return gr.update(visible=False), True  # another question begins
+        period = named_period(text, today=date.today()) if use_dates and not first and not last else None
         if period is None:
-            return gr.update(visible=False)
+            return gr.update(visible=False), use_dates
         days = day_range(period.first, period.last)
-        return gr.update(value=TOLD["period"][language_of(request)].format(days=days), visible=True)
-
-
-def read_filters(
-    first: str | None, last: str | None, publisher: str | None, language: str | None, *, told_in: Language
-) -> FiltersIn:
-    """What the components say.
-
-    Raises:
-        QuestionError: a day is none, or the first is after the last; for people, in `told_in`.
-    """
-    given = {"published_from": first, "published_to": last, "publisher": publisher, "language": language}
-    try:
-        filters = FiltersIn.model_validate({name: value or None for name, value in given.items()})
-    except ValidationError as exc:
-        raise QuestionError(TOLD["bad_day"][told_in]) from exc
-    if filters.published_from and filters.published_to and filters.published_from > filters.published_to:
-        raise QuestionError(TOLD["swapped"][told_in].format(first=first, last=last))
-    return filters
-
-
-def language_of(request: gr.Request) -> Language:
-    """What to speak with who sent this."""
-    return preferred_language(request.headers.get("accept-language", ""))
-
-
-def _day_box(label: Any, elem_id: str) -> gr.Textbox:  # noqa: ANN401 - a text that Gradio translates
-    """A day, typed or picked: ui/page.js gives it the browser's own picker."""
-    return gr.Textbox(label=label, max_length=20, max_lines=1, elem_id=elem_id, elem_classes=["otvet-day"])
+        return gr.update(value=TOLD["period"][language_of(request)].format(days=days), visible=True), use_dates

@@ -5,6 +5,7 @@ Every handler reads the conversation that the browser keeps and gives a changed 
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -15,13 +16,15 @@ from index.text import Language
 from qa.engine import Engine
 from qa.records import MAX_QUESTION_CHARS
 from ui.answering import Step, answer_last, in_thread
-from ui.chat_feedback import FeedbackForm
-from ui.chat_filters import FilterBar, PeriodChip, language_of, read_filters
+from ui.chat_feedback import FeedbackForm, feedback_value
+from ui.chat_filters import FilterBar, PeriodChip
 from ui.chat_texts import TOLD
 from ui.conversation import Conversation, Exchange, kept_form, read_conversation
 from ui.examples import AnsweredExamples
 from ui.export import conversation_markdown, export_file_name
 from ui.feedback import FeedbackStore
+from ui.filters import read_filters
+from ui.languages import language_of
 from ui.messages import Stage, messages
 from ui.schemas import FiltersIn, article_head
 from ui.sources import empty_panel, sources_panel
@@ -68,6 +71,7 @@ class ChatTab:
         self.kept = gr.BrowserState(kept_form(Conversation()), storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
         self.is_busy = gr.State(False)
         self.asked = gr.State("")  # the exchange that is to be answered next
+        self.edited = gr.State("")  # the exchange whose question is in the box to be asked otherwise
         with gr.Row(elem_classes="otvet-columns"):
             with gr.Column(scale=3, min_width=320, elem_classes="otvet-talk"):
                 self.chat = gr.Chatbot(
@@ -106,12 +110,21 @@ class ChatTab:
     def _connect(self, page: gr.Blocks, max_concurrent_questions: int) -> None:
         fast: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         telling = {**fast, "queue": True, "concurrency_limit": None}  # what warns or thanks has to be queued
-        views = [self.kept, self.chat, self.sources, self.box, self.actions, self.widen, self.is_busy]
-        begun = [*views, self.period.chip, self.period.use_dates, self.asked]
+        views = [
+            self.kept,
+            self.chat,
+            self.sources,
+            self.box,
+            self.actions,
+            self.widen,
+            self.feedback.form,
+            self.is_busy,
+        ]
+        begun = [*views, self.period.chip, self.period.use_dates, self.asked, self.edited]
         restored = page.load(self._restore, [self.kept], views, **fast)
         restored.then(None, js=FOCUS).then(self._offer_examples, None, [self.chat], **fast)
         beginnings: tuple[tuple[Any, Callable[..., Views], list[Any]], ...] = (
-            (self.box.submit, self._begin, [self.box, self.period.use_dates, *self.filters.inputs]),
+            (self.box.submit, self._begin, [self.box, self.edited, self.period.use_dates, *self.filters.inputs]),
             (self.chat.example_select, self._begin_example, self.filters.inputs),
             (self.retry.click, self._begin_again, []),
             (self.widen.click, self._begin_widened, []),
@@ -129,10 +142,18 @@ class ChatTab:
             for event, begin, more in beginnings
         ]
         self.box.stop(self._stopped, [self.kept], views, cancels=answering, **fast)
-        self.edit.click(self._edit, [self.kept, self.is_busy], views, **fast)
+        edited = self.edit.click(self._edit, [self.kept, self.is_busy], [self.box, self.edited], **fast)
+        edited.then(None, js=FOCUS)
+        self.box.change(
+            lambda text, edited: edited if text else "",
+            [self.box, self.edited],
+            [self.edited],
+            trigger_mode="always_last",
+            **fast,
+        )
         self.new.click(self._clear_all, None, views, cancels=answering, **fast)
         page.unload(self._leave)
-        self.period.connect(self.box, fast)
+        self.period.connect(self.box, self.filters, fast)
         self.filters.connect(restored, fast)
         self.feedback.connect(self.chat, self.kept, fast=fast, telling=telling)
         self.export.click(self._export, [self.kept], [self.exported], **fast).then(
@@ -141,27 +162,23 @@ class ChatTab:
 
     # --- drawing a conversation
 
-    def _views(self, conversation: Conversation, stage: Stage | None = None) -> Views:
+    def _views(self, conversation: Conversation, request: gr.Request, stage: Stage | None = None) -> Views:
         """What every component shows of a conversation that is not being answered, or is at `stage`."""
         last = conversation.last
         is_busy = stage is not None
         return {
             self.kept: kept_form(conversation),
-            self.chat: gr.update(
-                value=messages(conversation, stage), feedback_value=[_liked(one) for one in conversation.exchanges]
-            ),
-            self.sources: sources_panel(conversation),
+            self.chat: gr.update(value=messages(conversation, stage), feedback_value=feedback_value(conversation)),
+            self.sources: self._nothing_asked(language_of(request)) if last is None else sources_panel(conversation),
             self.box: gr.update(submit_btn=not is_busy, stop_btn=is_busy),
             self.actions: gr.update(visible=last is not None and not is_busy),
             self.widen: gr.update(visible=last is not None and last.is_limited),
+            self.feedback.form: gr.update(visible=False),
             self.is_busy: is_busy,
         }
 
     def _restore(self, kept: object, request: gr.Request) -> Views:
-        conversation = read_conversation(kept, user=request.username)
-        views = self._views(conversation)
-        if conversation.last is None:
-            views[self.sources] = self._nothing_asked(language_of(request))
+        views = self._views(read_conversation(kept, user=request.username), request)
         views[self.box]["interactive"] = True
         return views
 
@@ -182,7 +199,8 @@ class ChatTab:
         self,
         kept: object,
         is_busy: bool,
-        text: str,
+        text: str | None,
+        edited: str,
         use_dates: bool,
         first: str | None,
         last: str | None,
@@ -190,18 +208,19 @@ class ChatTab:
         language: str | None,
         request: gr.Request,
     ) -> Views:
-        if is_busy or not (text or "").strip():
+        if is_busy or not text or not text.strip():
             return self._unchanged()
         try:
             filters = read_filters(first, last, publisher, language, told_in=language_of(request))
             exchange = Exchange(question=text, filters=filters, use_dates=use_dates)
-        except ValidationError:
-            gr.Warning(TOLD["bad_question"][language_of(request)])
+        except (ValidationError, QuestionError) as exc:
+            is_ours = isinstance(exc, QuestionError)
+            gr.Warning(escape(str(exc)) if is_ours else TOLD["bad_question"][language_of(request)])
             return self._unchanged()
-        except QuestionError as exc:
-            gr.Warning(str(exc))
-            return self._unchanged()
-        views = self._begun(read_conversation(kept, user=request.username).followed_by(exchange))
+        conversation = read_conversation(kept, user=request.username)
+        if conversation.last is not None and conversation.last.exchange_id == edited:
+            conversation = conversation.before_last()
+        views = self._begun(conversation.followed_by(exchange), request)
         views[self.box] = gr.update(value="", submit_btn=False, stop_btn=True)
         return views
 
@@ -216,7 +235,7 @@ class ChatTab:
         chosen: gr.SelectData,
         request: gr.Request,
     ) -> Views:
-        return self._begin(kept, is_busy, chosen.value["text"], True, first, last, publisher, language, request)
+        return self._begin(kept, is_busy, chosen.value["text"], "", True, first, last, publisher, language, request)
 
     def _begin_again(self, kept: object, is_busy: bool, request: gr.Request) -> Views:
         return self._begun_anew(kept, is_busy, request)
@@ -228,12 +247,16 @@ class ChatTab:
         conversation = read_conversation(kept, user=request.username)
         if is_busy or conversation.last is None:
             return self._unchanged()
-        return self._begun(conversation.before_last().followed_by(conversation.last.anew(**changes)))
+        return self._begun(conversation.before_last().followed_by(conversation.last.anew(**changes)), request)
 
-    def _begun(self, conversation: Conversation) -> Views:
-        views = self._views(conversation, Stage("searching"))
-        asked = conversation.last.exchange_id if conversation.last is not None else ""
-        return {**views, self.period.chip: gr.update(visible=False), self.period.use_dates: True, self.asked: asked}
+    def _begun(self, conversation: Conversation, request: gr.Request) -> Views:
+        return {
+            **self._views(conversation, request, Stage("searching")),
+            self.period.chip: gr.update(visible=False),
+            self.period.use_dates: True,
+            self.asked: conversation.exchanges[-1].exchange_id,
+            self.edited: "",
+        }
 
     def _unchanged(self) -> Views:
         return {self.asked: ""}
@@ -250,10 +273,17 @@ class ChatTab:
             return answer_last(self._engine, conversation, lambda: is_unwanted() or has_left.is_set())
 
         try:
+            panel = ""
             async for step in in_thread(steps):
-                yield self._views(step.conversation, step.stage)
+                views = self._views(step.conversation, request, step.stage)
+                if views[self.sources] == panel:
+                    del views[self.sources]  # the reader may be at the sources of an earlier answer
+                else:
+                    panel = views[self.sources]
+                yield views
         finally:
-            self._leaving.pop(session, None)
+            if self._leaving.get(session) is has_left:
+                del self._leaving[session]
 
     def _leave(self, request: gr.Request) -> None:
         """Stop the work for a reader who has closed or left the page; Gradio would wait for its next step."""
@@ -265,27 +295,18 @@ class ChatTab:
         conversation = read_conversation(kept, user=request.username)
         if conversation.last is not None and conversation.last.is_open:
             conversation = conversation.with_change(-1, is_stopped=True)
-        return self._views(conversation)
+        return self._views(conversation, request)
 
-    def _edit(self, kept: object, is_busy: bool, request: gr.Request) -> Views:
-        conversation = read_conversation(kept, user=request.username)
-        if is_busy or conversation.last is None:
-            return {self.is_busy: is_busy}
-        views = self._views(conversation.before_last())
-        views[self.box] = gr.update(value=conversation.last.question)
-        return views
+    def _edit(self, kept: object, is_busy: bool, request: gr.Request) -> tuple[Any, str]:
+        last = read_conversation(kept, user=request.username).last
+        if is_busy or last is None:
+            return gr.skip(), ""
+        return last.question, last.exchange_id
 
     def _clear_all(self, request: gr.Request) -> Views:
-        return {
-            **self._views(Conversation(user=request.username)),
-            self.sources: self._nothing_asked(language_of(request)),
-        }
+        return self._views(Conversation(user=request.username), request)
 
     def _export(self, kept: object, request: gr.Request) -> dict[str, str]:
         conversation = read_conversation(kept, user=request.username)
         text = conversation_markdown(conversation, language=language_of(request))
         return {"name": export_file_name(conversation), "text": text}
-
-
-def _liked(exchange: Exchange) -> str | None:
-    return None if exchange.liked is None else "Like" if exchange.liked else "Dislike"

@@ -12,10 +12,6 @@ CHAT_TEXTS: dict[Language, dict[str, str]] = {
         "conversation": "Conversation",
         "start": "Ask in Russian or English. Every answer quotes the articles, and every quote is checked.",
         "filters": "Filters",
-        "published_from": "Published from",
-        "published_to": "Published until",
-        "publisher": "Publisher",
-        "article_language": "Language of the articles",
         "clear_filters": "Clear the filters",
         "retry": "Retry",
         "edit": "Edit the question",
@@ -41,10 +37,6 @@ CHAT_TEXTS: dict[Language, dict[str, str]] = {
         "conversation": "Разговор",
         "start": "Спросите по-русски или по-английски. Каждый ответ – с цитатами, каждая цитата сверена со статьёй.",
         "filters": "Фильтры",
-        "published_from": "Опубликовано с",
-        "published_to": "Опубликовано по",
-        "publisher": "Издание",
-        "article_language": "Язык статей",
         "clear_filters": "Сбросить фильтры",
         "retry": "Повторить",
         "edit": "Изменить вопрос",
@@ -65,17 +57,10 @@ CHAT_TEXTS: dict[Language, dict[str, str]] = {
 # What handlers say, by the browser's language too.
 TOLD: dict[str, dict[Language, str]] = {
     "thanks": {"en": "Thank you, noted.", "ru": "Спасибо, записано."},
+    "later": {"en": "Please say so when the answer is complete.", "ru": "Оцените, когда ответ будет готов."},
     "bad_question": {
         "en": "The question cannot be read: it is too long or holds broken characters.",
         "ru": "Вопрос не читается: он слишком длинный или в нём битые символы.",
-    },
-    "bad_day": {
-        "en": "A day cannot be read; give it as YYYY-MM-DD, for example 2025-10-31.",
-        "ru": "День не распознан; нужен вид ГГГГ-ММ-ДД, например 2025-10-31.",
-    },
-    "swapped": {
-        "en": "“From” {first} is after “until” {last}; swap them.",
-        "ru": "«С» {first} позже, чем «по» {last}; поменяйте местами.",
     },
     "period": {"en": "Only articles of {days} ✕", "ru": "Только статьи за {days} ✕"},
     "filters": {"en": "Filters", "ru": "Фильтры"},

@@ -121,6 +121,18 @@ class FeedbackStore:
                 found = connection.execute("select id from feedback where key = ? and reader = ?", row[:2]).fetchone()
         return int(found[0])
 
+    def forget(self, key: str, user: str | None) -> None:
+        """Delete what a reader said of a response, if there is such a word.
+
+        Raises:
+            FeedbackError: it cannot be deleted.
+        """
+        with self._errors("delete"):
+            if self.path.exists():
+                with closing(self._connect("rw")) as connection, connection:
+                    if not self._is_new(connection):
+                        connection.execute("delete from feedback where key = ? and reader = ?", (key, user or ""))
+
     def all(self, *, since: date | None = None) -> Iterator[Feedback]:
         """All feedback by id, or that said on a day (UTC) or later; nothing where there is no file yet.
 

@@ -10,10 +10,10 @@ import gradio as gr
 from index.errors import IndexLockedError, IndexStateError, OtvetError
 from index.generations import current_generation, index_root, read_manifest
 from index.text import Language
-from ui.api import preferred_language
 from ui.gradio_guard import PERMIT_COOKIE, upload_permit
 from ui.index_panel import Health, index_details, index_state, message, no_index
 from ui.index_schemas import IndexOut
+from ui.languages import language_of
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
 from ui.uploads import known_suffixes, put_into_corpus
@@ -61,7 +61,10 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Now in the corpus: {names}. To have them answered from, press “Rebuild the index”.",
     },
 }
-SET_PERMIT = f"permit => {{ if (permit) document.cookie = `{PERMIT_COOKIE}=${{permit}}; path=/; SameSite=Strict`; }}"
+SET_PERMIT = f"""permit => {{
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    if (permit) document.cookie = `{PERMIT_COOKIE}=${{permit}}; path=/; SameSite=Strict${{secure}}`;
+}}"""
 
 IsAdmin = Callable[[gr.Request, str], bool]
 
@@ -116,7 +119,7 @@ def make_index_tab(
         desk = _make_desk(settings, t)
 
     def look(shown_state: str | None, shown_details: str | None, request: gr.Request) -> list[Any]:
-        told, more, start, cancel = _look(index_status, settings.data_dir, _language(request))
+        told, more, start, cancel = _look(index_status, settings.data_dir, language_of(request))
         shown = ((told, shown_state), (more, shown_details))
         values = [gr.skip() if now == before else now for now, before in shown]  # what is the same is left alone
         return [*values, gr.update(interactive=start), gr.update(visible=cancel)]
@@ -256,14 +259,10 @@ def _add_drop(desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
             for path in uploaded:
                 path.unlink(missing_ok=True)
         log.info("%d files were put into the corpus", len(names))
-        return None, message(WORDS["put"][_language(request)].format(names=", ".join(names)), is_good=True)
+        return None, message(WORDS["put"][language_of(request)].format(names=", ".join(names)), is_good=True)
 
     desk.drop.upload(put, inputs=[desk.drop, desk.token], outputs=[desk.drop, desk.said], preprocess=False, **QUICK)
 
 
 def _told(what: str, request: gr.Request, **values: str) -> str:
-    return message(WORDS[what][_language(request)].format(**values), is_good=False)
-
-
-def _language(request: gr.Request) -> Language:
-    return preferred_language(request.headers.get("accept-language", ""))
+    return message(WORDS[what][language_of(request)].format(**values), is_good=False)

@@ -32,15 +32,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from index.errors import UsersError
-from index.text import Language
-from ui.api import preferred_language
+from ui.languages import language_of
 from ui.login_page import PAGE_POLICY, Trouble, going_on_page, login_page
 from ui.settings import Settings
+from ui.throttle import MAX_REMEMBERED, Seconds, Throttle
 from ui.users import MAX_NAME_CHARS, User, Users, folded, write_private
 
 log = logging.getLogger(__name__)
-
-Seconds = Callable[[], float]
 
 COOKIE = "otvet_session"
 KEY_FILE = "session.key"
@@ -57,10 +55,6 @@ OPEN = {
 WITH_TOKEN = {("POST", "/index/rebuild"), ("DELETE", "/index/rebuild")}  # these check OTVET_ADMIN_TOKEN themselves
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
-N_FREE_FAILURES = 3
-LONGEST_WAIT_S = 300
-FORGET_FAILURES_S = 3600
-MAX_REMEMBERED = 10_000
 BASIC_VERIFIED_S = 60
 MAX_FORM_BYTES = 16_384
 MAX_NEXT_CHARS = 2000
@@ -137,41 +131,6 @@ def local_path(text: str) -> str:
     return text if is_local and len(text) <= MAX_NEXT_CHARS else "/"
 
 
-class Throttle:
-    """Counts failures by name and by address. The third and each later one doubles the wait until the next attempt."""
-
-    def __init__(self, clock: Seconds) -> None:
-        self._clock = clock
-        self._failures: dict[str, tuple[int, float]] = {}  # how many, and when the last one was; oldest first
-
-    def wait_s(self, *keys: str) -> int:
-        """Seconds until an attempt with these keys is allowed, rounded up; 0 if it is now."""
-        return ceil(max(0.0, *(self._wait_s(*self._known(key)) for key in keys)))
-
-    def failed(self, *keys: str) -> None:
-        """Count a failure."""
-        for key in keys:
-            n, _ = self._known(key)
-            self.forget(key)
-            self._failures[key] = (n + 1, self._clock())
-        while len(self._failures) > MAX_REMEMBERED:
-            del self._failures[next(iter(self._failures))]
-
-    def forget(self, key: str) -> None:
-        """Begin anew with this key."""
-        self._failures.pop(key, None)
-
-    def _known(self, key: str) -> tuple[int, float]:
-        n, at = self._failures.get(key, (0, 0.0))
-        return (n, at) if self._clock() - at < FORGET_FAILURES_S else (0, 0.0)
-
-    def _wait_s(self, n: int, at: float) -> float:
-        if n < N_FREE_FAILURES:
-            return 0.0
-        doubled = 2.0 ** min(n - N_FREE_FAILURES, 30)
-        return at + min(doubled, LONGEST_WAIT_S) - self._clock()
-
-
 class _Gate:
     """Knows who is logged in, and logs in and out."""
 
@@ -194,7 +153,7 @@ class _Gate:
 
     async def show_form(self, request: Request) -> Response:
         """GET /login."""
-        language, next_path = _language(request), local_path(request.query_params.get("next", "/"))
+        language, next_path = language_of(request), local_path(request.query_params.get("next", "/"))
         if self._session_user(request) is not None:
             return RedirectResponse(next_path, 303)
         if request.headers.get("sec-fetch-site") == "cross-site":  # a link elsewhere: browsers hold back the cookie
@@ -208,7 +167,7 @@ class _Gate:
         user = await self._verify(self._check, name, fields.get("password", ""), _address(request))
         if isinstance(user, Denied):
             trouble: Trouble = "slowed" if user.wait_s else "wrong"
-            page = login_page(_language(request), next_path=next_path, name=name, trouble=trouble, wait_s=user.wait_s)
+            page = login_page(language_of(request), next_path=next_path, name=name, trouble=trouble, wait_s=user.wait_s)
             return _html(page, *_status(user))
         request.session.clear()
         request.session.update(
@@ -350,10 +309,6 @@ def _status(denied: Denied) -> tuple[int, dict[str, str]]:
 def _html(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     own = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     return HTMLResponse(page, status, {**own, **(headers or {})})
-
-
-def _language(request: Request) -> Language:
-    return preferred_language(request.headers.get("accept-language", ""))
 
 
 def _address(connection: HTTPConnection) -> str:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from index.text import Language, question_language
 from ui.conversation import Conversation, Exchange
+from ui.languages import language_name
 from ui.render import day_range, plain_html, remarks
 from ui.schemas import AnswerOut, CitationOut, RefusalOut
 from ui.sources import card_id
@@ -74,7 +75,7 @@ def limits_told(exchange: Exchange, language: Language) -> str:
     shown = {
         "published": day_range(first, last) if first or last else None,
         "publisher": filters.publisher,
-        "language": filters.language,
+        "language": language_name(filters.language, language) if filters.language else None,
         "articles": None if ids is None else ", ".join(ids) or "–",
         "dates_off": None if exchange.use_dates else "–",
     }
@@ -86,7 +87,8 @@ def answer_message(n: int, exchange: Exchange, stage: Stage | None = None) -> st
     """What came of exchange `n`, or how far it is."""
     language = question_language(exchange.question)
     if exchange.failed:
-        return _block("failed", [_paragraphs(exchange.failed)], language)
+        shown = [_text(n, exchange.draft)] if exchange.draft is not None else []
+        return _block("failed", [*shown, _paragraphs(exchange.failed)], language)
     if isinstance(exchange.response, RefusalOut):
         return _refusal(exchange.response, language)
     if exchange.response is not None:

@@ -109,7 +109,7 @@
       const original = card.querySelector("a.otvet-original");
       const parts = [
         `[${card.querySelector(".otvet-number").innerText}] ${title.innerText}`,
-        card.querySelector(".otvet-details").textContent,
+        card.querySelector(".otvet-facts").textContent,
         card.querySelector(".otvet-quote").textContent,
         (original || title).href,
       ];
@@ -118,9 +118,21 @@
     return [text, ...(sources.length ? [`${WORDS.sources}:`, ...sources] : [])].join("\n\n");
   }
 
+  function copySelected(text) {
+    const area = document.body.appendChild(document.createElement("textarea"));
+    area.value = text;
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+
   async function copy(button) {
     const label = button.textContent;
-    await navigator.clipboard.writeText(answerText(button));
+    const text = answerText(button);
+    // Browsers give pages that came over plain http from another machine no clipboard.
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else if (!copySelected(text)) return;
     button.textContent = WORDS.copied;
     setTimeout(() => (button.textContent = label), 2000);
   }
@@ -135,6 +147,19 @@
   }
 
   window.otvet = { save };
+
+  // --- a session that has ended while the page was open
+
+  const ask = window.fetch;
+  let isLeaving = false;
+  window.fetch = async (...what) => {
+    const reply = await ask(...what);
+    if (reply.status === 401 && !isLeaving) {
+      isLeaving = true;
+      location.assign("/login");
+    }
+    return reply;
+  };
 
   // Boxes for days get the browser's own picker, in its language.
   const pickDays = () =>

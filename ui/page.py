@@ -1,4 +1,8 @@
-"""The page: its tabs, its looks, its words. What is in the tabs stands in ui/chat_tab.py and beside it."""
+"""The page: its tabs, its looks, its words. What is in the tabs stands in ui/chat_tab.py and beside it.
+
+Decision: Gradio has no one owner file. A file draws one part of the page and connects it; what a part shows is made by
+pure functions beside it (messages, sources, articles_panel, index_panel), which know no Gradio.
+"""
 
 from collections.abc import Callable
 from html import escape
@@ -10,15 +14,16 @@ import gradio as gr
 from index.text import Language
 from qa.engine import Engine
 from ui.access import Admin
-from ui.api import preferred_language
 from ui.articles_panel import ARTICLES_CSS, ARTICLES_TEXTS
 from ui.articles_tab import make_articles_tab
 from ui.chat_tab import ChatTab
 from ui.chat_texts import CHAT_TEXTS
 from ui.feedback import FILE_NAME, FeedbackStore
+from ui.filters import FILTER_TEXTS
 from ui.index_panel import INDEX_CSS
 from ui.index_schemas import IndexOut
 from ui.index_tab import INDEX_TEXTS, make_index_tab
+from ui.languages import language_of
 from ui.rebuilding import Rebuilder
 from ui.settings import Settings
 
@@ -30,7 +35,7 @@ PAGE_HEAD = f"<style>{TOASTS_CSS}</style><script>{(FOLDER / 'page.js').read_text
 
 
 def _texts(language: Language) -> dict[str, str]:
-    return {**CHAT_TEXTS[language], **ARTICLES_TEXTS[language], **INDEX_TEXTS[language]}
+    return {**CHAT_TEXTS[language], **FILTER_TEXTS[language], **ARTICLES_TEXTS[language], **INDEX_TEXTS[language]}
 
 
 I18N = gr.I18n(en=_texts("en"), ru=_texts("ru"))
@@ -98,8 +103,7 @@ def make_page(
 
 
 def _header(request: gr.Request) -> str:
-    language = preferred_language(request.headers.get("accept-language", ""))
-    return header_html(request.username, language)
+    return header_html(request.username, language_of(request))
 
 
 def header_html(user: str | None, language: Language) -> str:

@@ -78,23 +78,31 @@ def _citation_card(n: int, citation: CitationOut, around: Around | None, languag
     )
     link = article_link(citation.article_id, start=citation.start, end=citation.end)
     badge = f'<span class="otvet-number">{citation.marker}</span>'
-    return _card(citation, link, language, badge=badge, quote=quote, more=_strength(citation.score, language)).replace(
-        "<li ", f'<li id="{card_id(n, citation.marker)}" ', 1
-    )
+    anchor = f' id="{card_id(n, citation.marker)}"'
+    strength = _strength(citation.score, language)
+    return _card(citation, link, language, anchor=anchor, badge=badge, quote=quote, strength=strength)
 
 
 def _source_card(source: SourceOut, language: Language) -> str:
     return _card(source, article_link(source.article_id), language)
 
 
-def _card(source: SourceOut, link: str, language: Language, *, badge: str = "", quote: str = "", more: str = "") -> str:
-    facts = [escape(part) for part in (*details(source, language), more) if part]
-    if original := original_link(source.url, language):
-        facts.append(original)
+def _card(
+    source: SourceOut,
+    link: str,
+    language: Language,
+    *,
+    anchor: str = "",
+    badge: str = "",
+    quote: str = "",
+    strength: str = "",
+) -> str:
+    facts = f'<span class="otvet-facts">{escape(" · ".join(details(source, language)))}</span>'
+    parts = [part for part in (facts, strength, original_link(source.url, language)) if part]
     return (
-        f'<li class="otvet-card">{badge}<div class="otvet-card-body">'
+        f'<li class="otvet-card"{anchor}>{badge}<div class="otvet-card-body">'
         f'<a class="otvet-open" href="{escape(link)}" target="_blank" rel="noopener" lang="{escape(source.language)}">'
-        f'{escape(source.title)}</a><p class="otvet-details">{" · ".join(facts)}</p>{quote}</div></li>'
+        f'{escape(source.title)}</a><p class="otvet-details">{" · ".join(parts)}</p>{quote}</div></li>'
     )
 
 

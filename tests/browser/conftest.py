@@ -27,7 +27,15 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-SERVER_GONE = ("net::ERR_", "network error", "Connection errored out", "Failed to fetch", "Unable to preload CSS")
+SERVER_GONE = (  # or has forgotten who we are
+    "net::ERR_",
+    "network error",
+    "Connection errored out",
+    "Failed to fetch",
+    "Unable to preload CSS",
+    "status of 401",
+    "Unauthorized",
+)
 
 OpenPage = Callable[..., Page]
 

@@ -21,9 +21,8 @@ from index.articles import ARTICLES
 from index.generations import index_root, require_generation
 from index.serving import Index
 from ui.app import PAGE_POLICY
-from ui.articles_panel import ARTICLES_CSS, ARTICLES_TEXTS
 from ui.articles_tab import make_articles_tab
-from ui.page import THEME
+from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME
 
 OpenPage = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -71,14 +70,13 @@ def many() -> list[dict[str, str]]:
 def tab_over(index: Index) -> Iterator[str]:
     """A page with an empty tab and the one that is tested, on a free port; yields its address."""
     servers: list[uvicorn.Server] = []
-    i18n = gr.I18n(**ARTICLES_TEXTS)
 
     async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
         with gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True) as page:
             with gr.Tab("Empty"):
                 gr.Markdown("Nothing here.")
             with gr.Tab("Articles") as tab:
-                make_articles_tab(index, tab, i18n)
+                make_articles_tab(index, tab, I18N)
         app = FastAPI()
 
         @app.middleware("http")
@@ -88,7 +86,7 @@ def tab_over(index: Index) -> Iterator[str]:
             return response
 
         gr.mount_gradio_app(
-            app, page, path="/", theme=THEME, css=ARTICLES_CSS, i18n=i18n, footer_links=[], ssr_mode=False
+            app, page, path="/", theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N, footer_links=[], ssr_mode=False
         )
         servers.append(uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)))
         await servers[0].serve(sockets=[listener])
@@ -183,7 +181,7 @@ def test_searches_sorts_and_filters_together(open_page: OpenPage, url: str, shoo
     assert lengths == sorted(lengths, reverse=True)
     shoot(page, "articles-search-ru")
     choose(page, "Издание", "ТАСС")
-    choose(page, "Язык", "русский")
+    choose(page, "Язык статей", "русский")
     expect(rows(page).filter(has_text="ТАСС")).not_to_have_count(0)
     expect(rows(page).filter(has_not_text="ТАСС")).to_have_count(0)
     page.get_by_label("Поиск").fill("")
@@ -220,10 +218,11 @@ def test_wrong_days_are_told_and_the_list_stays(open_page: OpenPage, url: str, s
     expect(line(page)).to_have_text(re.compile("^28 articles$"))
     n_rows = rows(page).count()
     page.get_by_label("Published until").fill("2025-01-01")
-    expect(line(page)).to_have_text("2025-06-01 is after 2025-01-01: swap the two days. The list is as before.")
-    first.evaluate("input => input.type = 'text'")  # as in a browser that has no picker
+    expect(line(page)).to_have_text("“From” 2025-06-01 is after “until” 2025-01-01; swap them.")
+    # As in a browser that has no picker.
+    first.evaluate("input => { input.closest('.otvet-day').classList.remove('otvet-day'); input.type = 'text'; }")
     first.fill("<b>31.02.2025")
-    expect(line(page)).to_have_text(re.compile("^“<b>31.02.2025” is no day: type YYYY-MM-DD"))
+    expect(line(page)).to_have_text(re.compile("^“<b>31.02.2025” is no day; give it as YYYY-MM-DD"))
     expect(rows(page)).to_have_count(n_rows)
     shoot(page, "articles-wrong-day")
 

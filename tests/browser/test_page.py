@@ -24,6 +24,7 @@ from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
 from ui.feedback import FILE_NAME, FeedbackStore
 from ui.settings import load_settings
+from ui.users import Users
 
 OpenPage = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
@@ -419,10 +420,17 @@ def test_the_last_question_is_edited_and_asked_anew(open_page: OpenPage, sample_
     page.locator("#otvet-edit").click()
     box = page.locator("#otvet-question textarea")
     expect(box).to_have_value(UNKNOWN)
-    expect(page.get_by_test_id("user")).to_have_count(1)
-    ask(page, "Что открыл «Ростех» в Венесуэле?")
+    expect(box).to_be_focused()
     expect(page.get_by_test_id("user")).to_have_count(2)
+    ask(page, "Что открыл «Ростех» в Венесуэле?")
     expect(page.get_by_test_id("bot").last).to_contain_text("боеприпас")
+    expect(page.get_by_test_id("user")).to_have_count(2)
+    page.locator("#otvet-edit").click()
+    expect(box).not_to_have_value("")
+    box.fill("")
+    page.wait_for_timeout(1_000)  # nothing to be seen tells that the page took notice
+    ask(page, UNKNOWN)  # a question of its own
+    expect(page.get_by_test_id("user")).to_have_count(3)
 
 
 def test_a_conversation_survives_a_reload(open_page: OpenPage, sample_url: str) -> None:
@@ -518,6 +526,9 @@ def test_a_period_in_a_question_is_a_chip_that_can_be_removed(
         expect(cards(page).locator(".otvet-details").first).to_contain_text("2025-12-03")
         box.fill(REPAIRED)
         expect(chip).to_be_visible()
+        page.locator("#otvet-filters > button").click()
+        page.locator("#otvet-from input").fill("2025-01-01")
+        expect(chip).to_be_hidden()  # the days of the filter go before
         page.context.close()
 
 
@@ -564,6 +575,12 @@ def _say_what_is_wrong(page: Page, shoot: Shoot) -> None:
     page.get_by_role("button", name="Like", exact=True).click()
     (kept,) = wait_for(lambda: [one for one in store.all() if one.liked])
     assert kept.reason == ""
+    page.get_by_role("button", name="Like", exact=True).or_(page.get_by_role("button", name="Liked")).first.click()
+    wait_for(lambda: not list(store.all()))
+    page.get_by_role("button", name="Dislike").click()
+    expect(page.locator("#otvet-reasons").first).to_be_visible()
+    page.locator("#otvet-new").click()
+    expect(page.locator("#otvet-reasons").first).to_be_hidden()
     page.context.close()
 
 
@@ -585,6 +602,37 @@ def test_a_conversation_is_saved_and_an_answer_copied(open_page: OpenPage, sampl
     assert quote in copied
     assert "[1]" in copied
     assert "Sources:" in copied
+
+
+def test_a_session_that_ends_asks_for_a_login_and_keeps_the_conversation(
+    open_page: OpenPage, serve: Serve, months_engine: Engine, tmp_path: Path, shoot: Shoot
+) -> None:
+    users = Users(tmp_path / "users.json")
+    users.add("анна", "correct horse")
+    users.add("борис", "battery staple")
+    with serve(months_engine, load_settings(users=users.path)) as url:
+        page = open_page(url, locale="ru-RU", server_may_go=True)
+        log_in(page, "анна", "correct horse")
+        ask(page, REPAIRED)
+        shoot(page, "logged-in")
+        page.context.clear_cookies()
+        page.locator("#otvet-question textarea").fill("А в декабре?")
+        page.locator("#otvet-question textarea").press("Enter")
+        page.wait_for_url("**/login**")
+        log_in(page, "анна", "correct horse")
+        expect(page.get_by_test_id("user").first).to_have_text(REPAIRED)
+        page.get_by_role("button", name="Выйти").click()
+        log_in(page, "борис", "battery staple")
+        expect(page.locator(".otvet-hint")).to_be_visible()
+        expect(page.get_by_test_id("user")).to_have_count(0)
+        page.context.close()
+
+
+def log_in(page: Page, name: str, password: str) -> None:
+    page.get_by_label("Имя").fill(name)
+    page.get_by_label("Пароль").fill(password)
+    page.keyboard.press("Enter")
+    expect(page.locator("#otvet-question textarea")).to_be_editable(timeout=ANSWERED_S)
 
 
 def test_a_phone_scrolls_in_one_direction(open_page: OpenPage, sample_url: str, shoot: Shoot) -> None:

@@ -19,7 +19,7 @@ from index.serving import Index
 from index.settings import IndexSettings
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
-from ui.api import preferred_language
+from ui.languages import preferred_language
 
 QUESTION = "Что Мадуро просил у Ирана?"
 SOURCE = {"article_id", "title", "published_at", "publisher", "url", "language"}

@@ -27,8 +27,9 @@ from starlette.websockets import WebSocketDisconnect
 from apps import app_over
 from index.errors import UsersError
 from qa.engine import Engine
-from ui.login import COOKIE, Throttle, add_login, current_user, local_path, session_key
+from ui.login import COOKIE, add_login, current_user, local_path, session_key
 from ui.settings import Settings
+from ui.throttle import Throttle
 from ui.users import Users
 
 PASSWORD = "correct horse"

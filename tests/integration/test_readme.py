@@ -88,12 +88,13 @@ def test_rebuild_example(sample_engine: Engine) -> None:
     assert "OTVET_ADMIN_TOKEN is not set" in reply.json()["detail"]
 
 
-def test_terminal_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OTVET_USERS", str(tmp_path / "users.json"))
     for words in shell_lines("otvet"):
-        result = CliRunner().invoke(cli, words[1:])
+        result = CliRunner().invoke(cli, words[1:], input="correct horse\n")
         assert result.exit_code == 0, (words, result.output)
-    assert len(shell_lines("otvet")) == 5
+    assert len(shell_lines("otvet")) == 6
 
 
 def test_make_targets_exist() -> None:

@@ -343,7 +343,7 @@ def test_what_nobody_foresaw_is_logged_and_told_plainly(
 ) -> None:
     *_, last = steps_of(engine, Told(PassagesFound((PASSAGE,)), QuotesFound(QUOTED), error))
     assert last.stage is None
-    assert last_of(last).failed == UNEXPECTED
+    assert last_of(last).failed == UNEXPECTED["ru"]
     assert last_of(last).draft is None
     [record] = caplog.records
     assert record.levelno == logging.ERROR

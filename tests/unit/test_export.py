@@ -204,7 +204,7 @@ def test_a_whole_conversation_reads_well() -> None:
         "# Conversation with Otvet, 2026-11-26\n\n"
         "## What opened?\n\n"
         "2026-11-26 12:30 UTC  \n"
-        "Filters: published 2025-01-01 – …; publisher Gazette; language of the articles ru\n\n"
+        "Filters: published 2025-01-01 – …; publisher Gazette; language of the articles Russian\n\n"
         "The bridge opened. [1]\n\n"
         "Written by a language model from the quotes; compare it with them.  \n"
         "Understood as: What opened in March?  \n"

@@ -60,6 +60,16 @@ def test_a_later_word_replaces_the_earlier_of_the_same_reader(store: FeedbackSto
     assert list(store.all()) == [later, feedback(user="анна")]
 
 
+def test_a_word_is_taken_back_by_who_said_it(store: FeedbackStore) -> None:
+    store.forget("a", None)
+    assert not store.path.parent.exists()
+    store.record(feedback(user="анна"))
+    store.record(feedback(user="борис"))
+    store.forget("a", None)
+    store.forget("a", "анна")
+    assert [one.user for one in store.all()] == ["борис"]
+
+
 def test_times_are_kept_in_utc_and_days_are_of_utc(store: FeedbackStore) -> None:
     east = timezone(timedelta(hours=5))
     store.record(feedback("a", said_at=datetime(2026, 11, 27, 2, tzinfo=east)))  # still the 26th

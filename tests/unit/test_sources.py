@@ -160,7 +160,7 @@ def test_a_refusal_offers_the_nearest_articles() -> None:
     assert texts(html, "a", "otvet-open")[:2] == ["Tunnel", "Bridge"]
     assert hrefs(html, "otvet-open")[:2] == ["/read/0123456789abcdef", f"/read/{'b' * 16}"]
     assert texts(html, "p", "otvet-details")[:2] == ["Gazette · 2025-03-01", "2025-03-01 · Original"]
-    assert not all_of(html, "span")
+    assert {span.attributes["class"] for span in all_of(html, "span")} == {"otvet-facts"}
     assert not all_of(html, "blockquote")
     assert not any("id" in card.attributes for card in all_of(html, "li"))
     assert texts(panel(exchange(response=refusal())), "p", "otvet-hint") == ["No sources."]
