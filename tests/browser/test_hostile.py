@@ -347,7 +347,8 @@ def test_a_forged_conversation_is_text(open_page: OpenPage, place: str, turn: in
     expect(asked).to_have_count(len(ATTACKS))
     messages = page.locator("#otvet-chat .otvet-message:not(.otvet-asked)")
     for n, exchange in enumerate(exchanges):
-        assert shown(asked.nth(n).inner_text()) == shown(exchange["question"])
+        assert shown(asked.nth(n).locator("p:not(.otvet-note)").inner_text()) == shown(exchange["question"])
+        assert shown(exchange["filters"]["publisher"]) in shown(asked.nth(n).locator(".otvet-note").inner_text())
         assert shown(exchange["question"]) in shown(messages.nth(n).inner_text())
         panel = page.locator(f".otvet-panel[data-exchange='{n}']")
         assert shown(exchange["question"]) in shown(panel.locator(".otvet-of").text_content() or "")
