@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp
 	@$(BIN)/otvet serve --pull --index
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
