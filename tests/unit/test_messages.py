@@ -92,7 +92,7 @@ def test_an_answer_is_shown_as_it_was_written(text: str, mode: str) -> None:
 @given(st.text(f"{MARKS}[[[]]]12", max_size=60), st.text(MARKS, max_size=20))
 def test_markers_are_links_and_all_else_is_text(text: str, title: str) -> None:
     html = shown(exchange(response=answer(text, citations=[citation(1, title=title), citation(12, title=title)])), n=3)
-    assert lines(with_class(html, "otvet-text")[0]) == lines(text)
+    assert "".join(with_class(html, "otvet-text")[0].split()) == "".join(text.split())  # paragraphs are elements
     links = [element for element in html.elements if element.tag == "a"]
     assert [link.text for link in links] == re.findall(r"\[12?\]", text)
     for link in links:
