@@ -12,26 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
+from index.settings import IndexSettings
 from qa.records import Answer, AnswerMode, Response
+from qa.settings import AnswerSettings
 
 Kind = Literal["answerable", "far", "near"]
 """What a question is asked over: all; all but the article of its answer ("far"); all but the paragraph ("near")."""
 
-NO_MATTER = {  # settings of places and of the server
-    "corpus",
-    "data_dir",
-    "cache_dir",
-    "host",
-    "port",
-    "chat_api_key",
-    "max_concurrent_questions",
-    "admin_token",
-    "users",
-    "session_hours",
-    "uploads",
-}
+PLACES = {"corpus", "data_dir", "cache_dir", "chat_api_key"}  # where things are, and how one gets in
 SOURCES = {".py", ".json"}  # code, and numbers that were fitted
 FLOORS = (Path(__file__).parent, Path(__file__).parents[1] / "index")
 
@@ -131,9 +119,15 @@ def fingerprint(**parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def settings_that_matter(*settings: BaseModel) -> Mapping[str, Any]:
-    """The settings without those that say where things are; a file by its name, size and time of change."""
-    values = {name: value for one in settings for name, value in one.model_dump(exclude=NO_MATTER).items()}
+def settings_that_matter(index: IndexSettings, answers: AnswerSettings) -> Mapping[str, Any]:
+    """What the index and the answers are made with, without places; a file by its name, size and time of change.
+
+    Either may be more than that, such as all settings of the program; those of the server say nothing of answers.
+    """
+    values = {
+        **index.model_dump(include=set(IndexSettings.model_fields) - PLACES),
+        **answers.model_dump(include=set(AnswerSettings.model_fields) - PLACES),
+    }
     return {name: file_identity(value) if isinstance(value, Path) else value for name, value in sorted(values.items())}
 
 

@@ -1,7 +1,13 @@
 """The real application for tests."""
 
 import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import uvicorn
 from fastapi import FastAPI
 
 from qa.engine import Engine
@@ -16,3 +22,27 @@ def app_over(engine: Engine, settings: Settings | None = None) -> FastAPI:
         return make_app(engine, settings or Settings())
 
     return asyncio.run(make())
+
+
+@contextmanager
+def listening(make: Callable[[], FastAPI]) -> Iterator[str]:
+    """An application on a free port; yields its address."""
+    servers: list[uvicorn.Server] = []
+
+    async def serve() -> None:  # made inside the event loop, for the same reason
+        config = uvicorn.Config(make(), log_level="warning", timeout_graceful_shutdown=1)
+        servers.append(uvicorn.Server(config))
+        await servers[0].serve(sockets=[listener])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        while not (servers and servers[0].started):
+            assert thread.is_alive(), "the server ended before it listened"
+            time.sleep(0.02)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            servers[0].should_exit = True
+            thread.join(15)
+        assert not thread.is_alive()

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,17 @@ class ScriptedChatModel(BaseChatModel):
             finished = True
         finally:
             self._closed.append(not finished)
+
+
+class Stop:
+    """Says that items are not wanted any more, from some seconds on.
+
+    Attributes:
+        at: when that is, by `time.monotonic`.
+    """
+
+    def __init__(self, after_s: float = math.inf) -> None:
+        self.at = time.monotonic() + after_s
+
+    def __call__(self) -> bool:
+        return time.monotonic() >= self.at

@@ -110,26 +110,36 @@ class ChatTab:
     def _connect(self, page: gr.Blocks, max_concurrent_questions: int) -> None:
         fast: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         telling = {**fast, "queue": True, "concurrency_limit": None}  # what warns or thanks has to be queued
-        views = [
-            self.kept,
-            self.chat,
-            self.sources,
-            self.box,
-            self.actions,
-            self.widen,
-            self.feedback.form,
-            self.is_busy,
-        ]
-        begun = [*views, self.period.chip, self.period.use_dates, self.asked, self.edited]
+        views = self._shown_by_views()
         restored = page.load(self._restore, [self.kept], views, **fast)
         restored.then(None, js=FOCUS).then(self._offer_examples, None, [self.chat], **fast)
+        answering = self._connect_asking(views, telling, max_concurrent_questions)
+        self.box.stop(self._stopped, [self.kept], views, cancels=answering, **fast)
+        self.new.click(self._clear_all, None, views, cancels=answering, **fast)
+        page.unload(self._leave)
+        self._connect_editing(fast)
+        self.period.connect(self.box, self.filters, fast)
+        self.filters.connect(restored, fast)
+        self.feedback.connect(self.chat, self.kept, fast=fast, telling=telling)
+        self.export.click(self._export, [self.kept], [self.exported], **fast).then(
+            None, [self.exported], js="(file) => window.otvet.save(file)"
+        )
+
+    def _shown_by_views(self) -> list[Any]:
+        """The components that `_views` tells what to show."""
+        page = [self.chat, self.sources, self.box, self.actions, self.widen, self.feedback.form]
+        return [self.kept, self.is_busy, *page]
+
+    def _connect_asking(self, views: list[Any], telling: dict[str, Any], max_concurrent_questions: int) -> list[Any]:
+        """Each way to ask begins an exchange, which then is answered; gives the events that answer."""
+        begun = [*views, self.period.chip, self.period.use_dates, self.asked, self.edited]
         beginnings: tuple[tuple[Any, Callable[..., Views], list[Any]], ...] = (
             (self.box.submit, self._begin, [self.box, self.edited, self.period.use_dates, *self.filters.inputs]),
             (self.chat.example_select, self._begin_example, self.filters.inputs),
             (self.retry.click, self._begin_again, []),
             (self.widen.click, self._begin_widened, []),
         )
-        answering = [
+        return [
             event(begin, [self.kept, self.is_busy, *more], begun, **telling).success(
                 self._answer,
                 [self.kept, self.asked],
@@ -141,7 +151,9 @@ class ChatTab:
             )
             for event, begin, more in beginnings
         ]
-        self.box.stop(self._stopped, [self.kept], views, cancels=answering, **fast)
+
+    def _connect_editing(self, fast: dict[str, Any]) -> None:
+        """The last question goes back into the box; an emptied box is for a question of its own."""
         edited = self.edit.click(self._edit, [self.kept, self.is_busy], [self.box, self.edited], **fast)
         edited.then(None, js=FOCUS)
         self.box.change(
@@ -150,14 +162,6 @@ class ChatTab:
             [self.edited],
             trigger_mode="always_last",
             **fast,
-        )
-        self.new.click(self._clear_all, None, views, cancels=answering, **fast)
-        page.unload(self._leave)
-        self.period.connect(self.box, self.filters, fast)
-        self.filters.connect(restored, fast)
-        self.feedback.connect(self.chat, self.kept, fast=fast, telling=telling)
-        self.export.click(self._export, [self.kept], [self.exported], **fast).then(
-            None, [self.exported], js="(file) => window.otvet.save(file)"
         )
 
     # --- drawing a conversation

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from rich.markup import escape
 
 from index.errors import FeedbackError
 from ui.feedback import FILE_NAME, Feedback, FeedbackStore
+from ui.files import whole_file
 from ui.settings import load_settings
 
 Format = Literal["jsonl", "csv"]
@@ -139,13 +139,5 @@ def _destination(path: Path | None) -> Iterator[BinaryIO]:
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
     if path.exists() and not path.is_file():
         raise FeedbackError(f"{str(path)!r} is no file; give another --out")
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        yield file

@@ -118,12 +118,7 @@ def make_index_tab(
             gr.HTML(t("index_off"), visible=not has_admin, elem_id="otvet-index-off")
         desk = _make_desk(settings, t)
 
-    def look(shown_state: str | None, shown_details: str | None, request: gr.Request) -> list[Any]:
-        told, more, start, cancel = _look(index_status, settings.data_dir, language_of(request))
-        shown = ((told, shown_state), (more, shown_details))
-        values = [gr.skip() if now == before else now for now, before in shown]  # what is the same is left alone
-        return [*values, gr.update(interactive=start), gr.update(visible=cancel)]
-
+    look = _looking(index_status, settings.data_dir)
     look_again: dict[str, Any] = {
         "fn": look,
         "inputs": [state, details],
@@ -139,6 +134,18 @@ def make_index_tab(
         _add_acts(desk, rebuilder, is_admin, look_again)
         if settings.uploads:
             _add_drop(desk, settings, is_admin)
+
+
+def _looking(index_status: Callable[[], IndexOut], data_dir: Path) -> Callable[..., list[Any]]:
+    """What tells the state and the details anew; what is the same as before is left alone."""
+
+    def look(shown_state: str | None, shown_details: str | None, request: gr.Request) -> list[Any]:
+        told, more, start, cancel = _look(index_status, data_dir, language_of(request))
+        shown = ((told, shown_state), (more, shown_details))
+        values = [gr.skip() if now == before else now for now, before in shown]
+        return [*values, gr.update(interactive=start), gr.update(visible=cancel)]
+
+    return look
 
 
 def _make_desk(settings: Settings, t: Callable[[str], Any]) -> _Desk:

@@ -6,14 +6,14 @@ import shutil
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from index.errors import UploadError
 from index.readers import ENTRY_POINT_GROUP, READERS, read_corpus
 from index.records import Article
+from ui.files import sync_folder
 from ui.settings import Settings
 
 MAX_FILE_BYTES = 100_000_000
@@ -121,8 +121,7 @@ def _publish(copies: Sequence[Path], corpus: Path) -> list[Path]:
                     raise UploadError(
                         f"the corpus has another file {copy.name!r}; rename yours, or remove the one that is there"
                     ) from None
-        with _opened(corpus) as descriptor:
-            os.fsync(descriptor)
+        sync_folder(corpus)
     except BaseException:
         for target in put:
             target.unlink(missing_ok=True)
@@ -132,12 +131,3 @@ def _publish(copies: Sequence[Path], corpus: Path) -> list[Path]:
 
 def _is_same(copy: Path, target: Path) -> bool:
     return stat.S_ISREG(target.lstat().st_mode) and filecmp.cmp(copy, target, shallow=False)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

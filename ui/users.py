@@ -23,6 +23,7 @@ from filelock import FileLock
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import UsersError
+from ui.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -230,23 +231,9 @@ _NEXT_STEP = "make one with `otvet users add NAME`, or correct OTVET_USERS"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, and that is there whole or not at all, also after a power cut."""
-    scratch = path.with_name(f"{path.name}.{token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Write a file that only its owner can read."""
+    with whole_file(path, permissions=PRIVATE) as file:
+        file.write(text.encode())
 
 
 def _parse(content: bytes) -> _Entries:

@@ -1,18 +1,14 @@
 """A real Chromium, and the real application listening on this machine."""
 
-import asyncio
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebError, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebError, expect, sync_playwright
 
+from apps import listening
 from qa.engine import Engine
 from ui.app import make_app
 from ui.settings import Settings
@@ -38,32 +34,12 @@ SERVER_GONE = (  # or has forgotten who we are
 )
 
 OpenPage = Callable[..., Page]
+expect.set_options(timeout=30_000)  # machines that run tests are slow and busy
 
 
-@contextmanager
-def _serving(engine: Engine, settings: Settings | None = None) -> Iterator[str]:
-    """The application over an engine, on a free port; yields its address."""
-    servers: list[uvicorn.Server] = []
-
-    async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
-        config = uvicorn.Config(
-            make_app(engine, settings or Settings()), log_level="warning", timeout_graceful_shutdown=1
-        )
-        servers.append(uvicorn.Server(config))
-        await servers[0].serve(sockets=[listener])
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
-        thread.start()
-        while not (servers and servers[0].started):
-            assert thread.is_alive(), "the server ended before it listened"
-            time.sleep(0.02)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            servers[0].should_exit = True
-            thread.join(15)
-        assert not thread.is_alive()
+def _serving(engine: Engine, settings: Settings | None = None) -> AbstractContextManager[str]:
+    """The application over an engine, on a free port; gives its address."""
+    return listening(lambda: make_app(engine, settings or Settings()))
 
 
 @pytest.fixture(scope="module")

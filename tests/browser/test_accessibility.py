@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from fakes import HashedWordsModel, open_index
 from index.serving import Index
+from pages import ask, ready
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
 
@@ -36,12 +37,6 @@ ARTICLES = [
 # Gradio's own markup, which we cannot reach; each is a rule and a part of the element that fails it.
 OF_GRADIO = [("nested-interactive", "toast-header")]  # a short-lived message: a button with a button in it
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-expect.set_options(timeout=30_000)
-
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
@@ -62,22 +57,6 @@ def place(index: Index, tmp_path_factory: pytest.TempPathFactory, serve: Serve) 
         patch.setenv("OTVET_UPLOADS", "true")
         with serve(engine_over(index)) as url:
             yield url
-
-
-def ready(page: Page) -> None:
-    page.set_default_timeout(15_000)
-    expect(page.locator("#otvet-question textarea")).to_be_editable()
-    expect(page.locator("#otvet-sources .otvet-sources")).to_be_visible()
-
-
-def ask(page: Page, question: str) -> None:
-    answers = page.locator("#otvet-chat :is(.otvet-answer, .otvet-refusal)")
-    n_answers = answers.count()
-    box = page.locator("#otvet-question textarea")
-    box.fill(question)
-    box.press("Enter")
-    expect(answers).to_have_count(n_answers + 1)
-    expect(page.locator("#otvet-retry")).to_be_visible()
 
 
 def faults(page: Page, state: str) -> list[str]:

@@ -1,21 +1,17 @@
 """The articles tab by itself, in a real Chromium, over real indexes. `.screenshots/` keeps what was seen."""
 
-import asyncio
 import random
 import re
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import gradio as gr
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from playwright.sync_api import Locator, Page, expect
 
+from apps import listening
 from fakes import HashedWordsModel, open_index, publish_articles
 from index.articles import ARTICLES
 from index.generations import index_root, require_generation
@@ -27,10 +23,6 @@ from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME
 OpenPage = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
 EVIL = [
     "<img src=x onerror=alert('title')> <script>alert(1)</script> ${alert(2)} {{constructor}}",
     "\"quotes\" 'single' «ёлочки» &lt;b&gt; </a></li>",
@@ -66,41 +58,28 @@ def many() -> list[dict[str, str]]:
     return rows + evil
 
 
-@contextmanager
-def tab_over(index: Index) -> Iterator[str]:
-    """A page with an empty tab and the one that is tested, on a free port; yields its address."""
-    servers: list[uvicorn.Server] = []
+def tab_over(index: Index) -> AbstractContextManager[str]:
+    """A page with an empty tab and the one that is tested, on a free port; gives its address."""
+    return listening(lambda: make_tab_app(index))
 
-    async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
-        with gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True) as page:
-            with gr.Tab("Empty"):
-                gr.Markdown("Nothing here.")
-            with gr.Tab("Articles") as tab:
-                make_articles_tab(index, tab, I18N)
-        app = FastAPI()
 
-        @app.middleware("http")
-        async def with_policy(request: Request, call_next: Callable[..., Response]) -> Response:
-            response = await call_next(request)  # type: ignore[misc]
-            response.headers["Content-Security-Policy"] = PAGE_POLICY
-            return response
+def make_tab_app(index: Index) -> FastAPI:
+    with gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True) as page:
+        with gr.Tab("Empty"):
+            gr.Markdown("Nothing here.")
+        with gr.Tab("Articles") as tab:
+            make_articles_tab(index, tab, I18N)
+    app = FastAPI()
 
-        gr.mount_gradio_app(
-            app, page, path="/", theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N, footer_links=[], ssr_mode=False
-        )
-        servers.append(uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)))
-        await servers[0].serve(sockets=[listener])
+    @app.middleware("http")
+    async def with_policy(request: Request, call_next: Callable[..., Response]) -> Response:
+        response = await call_next(request)  # type: ignore[misc]
+        response.headers["Content-Security-Policy"] = PAGE_POLICY
+        return response
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
-        thread.start()
-        while not (servers and servers[0].started):
-            assert thread.is_alive(), "the server ended before it listened"
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        servers[0].should_exit = True
-        thread.join(15)
-        assert not thread.is_alive()
+    return gr.mount_gradio_app(
+        app, page, path="/", theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N, footer_links=[], ssr_mode=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +91,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def choose_tab(page: Page) -> None:
-    expect.set_options(timeout=30_000)
     page.get_by_role("tab", name="Articles").click()
     expect(line(page)).not_to_be_empty()
 

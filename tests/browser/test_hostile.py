@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from markdown_it import MarkdownIt
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from fakes import HashedWordsModel, ScriptedChatModel
 from index.rebuild import build_index
 from index.serving import Index
 from index.settings import IndexSettings
+from pages import ask, ready
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
 from ui.chat_tab import STORAGE_KEY, STORAGE_SECRET
@@ -67,12 +68,9 @@ QUESTION = "Оркестр номер {n} сыграет на площади у 
 OpenPage = Callable[..., Page]
 Serve = Callable[[Engine], AbstractContextManager[str]]
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
     # Gradio warns its developers of scripts in what is shown; we mean to show none.
     pytest.mark.filterwarnings("error:A `<script>` tag was found"),
 ]
-expect.set_options(timeout=30_000)
 
 
 def file_names() -> list[str]:
@@ -136,22 +134,6 @@ def assert_inert(page: Page, *places: str) -> None:
     for protocol, host, name in links:
         assert protocol in ("http:", "https:"), name
         assert host.startswith("127.0.0.1") or "otvet-original" in name or "built-with" in name, (host, name)
-
-
-def ready(page: Page) -> None:
-    expect(page.locator("#otvet-question textarea")).to_be_editable()
-    expect(page.locator("#otvet-sources .otvet-sources")).to_be_visible()
-
-
-def ask(page: Page, question: str) -> Locator:
-    answers = page.locator("#otvet-chat :is(.otvet-answer, .otvet-refusal)")
-    n_answers = answers.count()
-    box = page.locator("#otvet-question textarea")
-    box.fill(question)
-    box.press("Enter")
-    expect(answers).to_have_count(n_answers + 1)
-    expect(page.locator("#otvet-retry")).to_be_visible()
-    return answers.last
 
 
 def saved(page: Page) -> str:

@@ -1,9 +1,6 @@
 """The tab of the index in a real Chromium: over a real index, with real rebuilds and uploads."""
 
-import asyncio
 import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,11 +11,11 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Locator, Page, expect
 
+from apps import listening
 from index.embedding import EmbeddingModel
 from index.generations import index_root, writing
 from index.rebuild import build_index
@@ -44,8 +41,6 @@ I18N = gr.I18n(
     en={**INDEX_TEXTS["en"], "other": "Other", "index": "Index"},
     ru={**INDEX_TEXTS["ru"], "other": "Другое", "index": "Индекс"},
 )
-
-expect.set_options(timeout=30_000)  # machines that run tests are slow and busy
 
 
 @dataclass
@@ -92,29 +87,6 @@ def make_tab_app(settings: Settings, index: Index, model: EmbeddingModel, rebuil
         footer_links=[],
         ssr_mode=False,
     )
-
-
-@contextmanager
-def listening(make: Callable[[], FastAPI]) -> Iterator[str]:
-    servers: list[uvicorn.Server] = []
-
-    async def serve() -> None:  # made inside the event loop: outside of one, Gradio makes loops and does not close them
-        config = uvicorn.Config(make(), log_level="warning", timeout_graceful_shutdown=1)
-        servers.append(uvicorn.Server(config))
-        await servers[0].serve(sockets=[listener])
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
-        thread.start()
-        while not (servers and servers[0].started):
-            assert thread.is_alive(), "the server ended before it listened"
-            time.sleep(0.02)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            servers[0].should_exit = True
-            thread.join(15)
-        assert not thread.is_alive()
 
 
 Open = Callable[..., AbstractContextManager[Site]]

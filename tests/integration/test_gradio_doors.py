@@ -29,10 +29,6 @@ OUTSIDE = "evil.example"
 PASSWD = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
 REMOTE = {"path": f"http://{OUTSIDE}/a.txt", "url": f"http://{OUTSIDE}/a.txt", "meta": {"_type": "gradio.FileData"}}
 # Gradio's queue sets an option, and gives an argument, that the newest pandas warns of.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
 
 
 def deep(depth: int) -> Any:

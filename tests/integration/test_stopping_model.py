@@ -5,7 +5,6 @@ time of this process, which the model is a part of: other work on the machine ma
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import HumanMessage
 
+from fakes import Stop
 from index.embedding import EmbeddingModel
 from index.errors import AnswerStoppedError
 from index.serving import Index
@@ -52,20 +52,6 @@ def loaded(chat_model: EmbeddedChatModel) -> EmbeddedChatModel:
 def engine(sample_settings: IndexSettings, model: EmbeddingModel, chat_model: EmbeddedChatModel) -> Iterator[Engine]:
     with closing(Index(sample_settings, model)) as index:
         yield make_engine(index, model, AnswerSettings(), chat_model)
-
-
-class Stop:
-    """Says that an answer is not wanted any more, from some seconds on.
-
-    Attributes:
-        at: when that is, by `time.monotonic`.
-    """
-
-    def __init__(self, after_s: float = math.inf) -> None:
-        self.at = time.monotonic() + after_s
-
-    def __call__(self) -> bool:
-        return time.monotonic() >= self.at
 
 
 def short_answer(model: EmbeddedChatModel) -> str:

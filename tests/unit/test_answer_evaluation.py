@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
+from index.settings import IndexSettings
 from qa.answer_evaluation import AnswerEvaluation, evaluate_answers
 from qa.kept_answers import Asking, Cited, Kept, KeptAnswers, fingerprint, settings_that_matter
 from qa.records import Answer, Citation, Question, Refusal, RefusalReason, Response, Source
+from qa.settings import AnswerSettings
 from qa.squad import AskedQuestion, Collection
 
 ARTICLE_IDS = ["a", "b", "c", "a"]  # the fourth paragraph is the first once more
@@ -110,15 +111,12 @@ def test_fingerprint_tells_parts_apart() -> None:
 
 
 def test_settings_without_places_but_with_files(tmp_path: Path) -> None:
-    class Some(BaseModel):
-        data_dir: Path
-        k: int
-        weights: Path
-
     path = tmp_path / "model.gguf"
     path.write_text("one")
-    before = settings_that_matter(Some(data_dir=tmp_path, k=5, weights=path))
-    assert set(before) == {"k", "weights"}
-    assert before == settings_that_matter(Some(data_dir=tmp_path / "other", k=5, weights=path))
+    answers = AnswerSettings(chat_gguf=path)
+    before = settings_that_matter(IndexSettings(data_dir=tmp_path), answers)
+    assert {"k", "chat_gguf", "chunk_max_tokens"} <= set(before)
+    assert not {"data_dir", "cache_dir", "corpus", "chat_api_key"} & set(before)
+    assert before == settings_that_matter(IndexSettings(data_dir=tmp_path / "other"), answers)
     path.write_text("another")
-    assert before != settings_that_matter(Some(data_dir=tmp_path, k=5, weights=path))
+    assert before != settings_that_matter(IndexSettings(data_dir=tmp_path), answers)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from index.errors import SettingsError
+from qa.kept_answers import settings_that_matter
 from ui.settings import Settings, load_settings, variable_names
 
 SECRET = "sk-do-not-show-me"
@@ -207,3 +208,10 @@ def test_every_setting_is_described_in_a_sentence() -> None:
 def test_every_setting_has_a_variable() -> None:
     assert len(variable_names()) == len(Settings.model_fields)
     assert {"OTVET_DATA_DIR", "OTVET_CACHE_DIR", "OTVET_CORPUS", "OTVET_CHAT_MODEL"} <= set(variable_names())
+
+
+def test_what_the_server_is_set_to_says_nothing_of_answers(tmp_path: Path) -> None:
+    plain, served = load_settings(), load_settings(port=8000, users=tmp_path / "users.json", data_dir=tmp_path)
+    assert settings_that_matter(plain, plain) == settings_that_matter(served, served)
+    other = load_settings(k=7)
+    assert settings_that_matter(plain, plain) != settings_that_matter(other, other)

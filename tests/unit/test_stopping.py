@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import math
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +18,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from fakes import ScriptedChatModel
+from fakes import ScriptedChatModel, Stop
 from index.errors import AnswerStoppedError, ChatModelError
 from qa.chat_models import stream_text
 from qa.stopping import pulled, stopping_config
@@ -63,20 +62,6 @@ class Source:
         while (tasks := asyncio.all_tasks(self.loop)) and time.monotonic() < until:
             time.sleep(0.01)
         return len(tasks)
-
-
-class Stop:
-    """Says that items are not wanted any more, from some seconds on.
-
-    Attributes:
-        at: when that is, by `time.monotonic`.
-    """
-
-    def __init__(self, after_s: float = math.inf) -> None:
-        self.at = time.monotonic() + after_s
-
-    def __call__(self) -> bool:
-        return time.monotonic() >= self.at
 
 
 # --- items
