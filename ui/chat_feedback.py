@@ -39,7 +39,8 @@ class FeedbackForm:
     ) -> None:
         """Take the thumbs of a conversation, and keep them in it."""
         outputs = [kept, chat, self.form, self._disliked, self._reason, self._comment]
-        chat.like(self._like, [kept], outputs, **telling)
+        # Each click: "once" would lose one while another is on its way, "always_last" (Gradio 6.31) what was clicked.
+        chat.like(self._like, [kept], outputs, trigger_mode="multiple", **telling)
         sent = [kept, self._disliked, self._reason, self._comment]
         self._send.click(self._give_reason, sent, [self.form, self._reason, self._comment], **telling)
         emptied = (gr.update(visible=False), None, "")
