@@ -55,7 +55,7 @@ class BundledModel:
         self._folder = folder
         with reading(folder / "tokenizer.json"):
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._exact = Network(folder, EXACT, n_threads=n_cores())
+        self._exact = Network(folder, EXACT)
         self.dim = self._exact.width
         self._loading = Lock()
         self._fast: Network | None = None
@@ -112,7 +112,7 @@ class BundledModel:
         """Loaded by the first that has passages: who only asks never needs it."""
         with self._loading:
             if self._fast is None:
-                self._fast = Network(self._folder, BYTES, n_threads=1) if bytes_are_exact() else self._exact
+                self._fast = Network(self._folder, BYTES) if bytes_are_exact() else self._exact
             return self._fast
 
 

@@ -6,9 +6,13 @@ OtvetError                      exit code 1
 ├── CorpusError                 1   the corpus is not there, or holds no article at all
 ├── ModelError                  1   the embedding model cannot be loaded or is not what it should be
 ├── ChatModelError              1   the language model cannot be reached or answers nonsense
+│   └── ModelBusyError          1   too many questions wait for the language model already
 ├── UsersError                  2   the file of users, a name or a password cannot be used
+├── TokensError                 2   the file of tokens, or a name or a scope of one, cannot be used
 ├── UploadError                 1   a file from the page cannot be put into the corpus
 ├── AnswerStoppedError          1   whoever asked does not want the answer any more
+├── AnswerTimeoutError          1   no answer was there in time
+├── NotReadyError               1   not everything that answers need is loaded
 ├── FeedbackError               1   the feedback cannot be kept or read
 └── IndexStateError             1
     ├── IndexMissingError       1   nothing was indexed yet
@@ -51,12 +55,38 @@ class ChatModelError(OtvetError):
     """The language model cannot be reached or answers nonsense."""
 
 
+class ModelBusyError(ChatModelError):
+    """Too many questions wait for the language model already.
+
+    Attributes:
+        retry_after_s: after how many seconds to ask again, 1 to 120.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class AnswerStoppedError(OtvetError):
     """Whoever asked does not want the answer any more."""
 
 
+class AnswerTimeoutError(OtvetError):
+    """No answer was there in time."""
+
+
+class NotReadyError(OtvetError):
+    """Not everything that answers need is loaded."""
+
+
 class UsersError(OtvetError):
     """The file of users, a name or a password cannot be used."""
+
+    exit_code = 2
+
+
+class TokensError(OtvetError):
+    """The file of tokens, or a name or a scope of one, cannot be used."""
 
     exit_code = 2
 

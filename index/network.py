@@ -29,9 +29,20 @@ and bytes 380; torch in bfloat16, 205; evening out the columns of states (Smooth
 as it spoils the rows of weights; taking from states their bias, worse by 0.0001, or their mean over texts, better by
 0.0001.
 
-Decision: questions are run exactly, on all cores. One of 22 tokens takes 9.5 ms, in torch 22 ms, as torch packs the
-weights anew for each product; states differ by 1e-6. Tried: weights of 8 bits (torch's dynamic quantisation), 12 ms,
-but recall@1 of English questions falls from 0.907 to 0.897; those of 16 bits, 19 ms.
+Decision: questions are run exactly. Tried: weights of 8 bits (torch's dynamic quantisation), 12 ms for 22 tokens, but
+recall@1 of English questions falls from 0.907 to 0.897; those of 16 bits, 19 ms; torch in float32, 22 ms, as it packs
+the weights anew for each product, with states that differ by 1e-6.
+
+Decision: a question, too, takes one core, since two that are asked at once have two. Measured on 2026-11-26 on two
+cores with questions of 21 tokens, milliseconds of a processor and until the next is done:
+
+    threads of a run            processor  one asks  two at once
+    one (kept)                       11.7      11.7          6.1
+    two                              14.6       9.1          7.3
+    two that spin (the default)      15.9       6.7          8.2
+
+A run on two threads waits for the slower one after each product; threads that spin in between took half of what an
+answer cost. Questions of one length run together take 9.0 ms each at best, too little to wait for one another.
 """
 
 from collections.abc import Iterator
@@ -51,20 +62,19 @@ WORDS = "embeddings.word_embeddings.weight"
 
 
 class Network:
-    """Last states of texts. Safe between threads.
+    """Last states of texts, each run in the thread that asks. Safe between threads.
 
     Args:
         folder: of the model.
         file: `EXACT` or `BYTES`.
-        n_threads: on which a run goes.
 
     Raises:
         ModelError: a file is missing or damaged.
     """
 
-    def __init__(self, folder: Path, file: str, *, n_threads: int) -> None:
+    def __init__(self, folder: Path, file: str) -> None:
         options = SessionOptions()
-        options.intra_op_num_threads = n_threads
+        options.intra_op_num_threads = 1
         with reading(folder / WEIGHTS):
             self._words = TensorRows(folder / WEIGHTS, WORDS)
         with reading(folder / file):

@@ -5,6 +5,7 @@ lead to it, the last of which holds the same response. Compose it like any other
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,17 +14,19 @@ from typing import Any, cast
 from langchain_core.callbacks import CallbackManagerForChainRun
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import run_in_executor
+from langchain_core.runnables.config import merge_configs, run_in_executor
 
 from index.clock import Clock
-from index.errors import ChatModelError, QuestionError
+from index.errors import ChatModelError, ModelBusyError, QuestionError
 from index.records import Article
+from index.text import Language
+from qa.chat_models import TokenCounter
 from qa.citations import Citations
 from qa.dates import Period, named_period
 from qa.drafts import Answerer, Evidence, NoAnswer
 from qa.follow_ups import Rewriter
 from qa.gate import RefusalTest, refusal_reason
-from qa.language import MODEL_FAILED, REFUSALS, WIDENED, answer_language
+from qa.language import MODEL_BUSY, MODEL_FAILED, MODEL_SLOW, REFUSALS, WIDENED, answer_language
 from qa.passages import passages_of
 from qa.records import (
     Answer,
@@ -41,12 +44,31 @@ from qa.records import (
     TextDelta,
 )
 from qa.sentences import SentenceRanker
+from qa.settings import ANSWER_TIMEOUT_S, MODEL_SHARE
 from qa.small_talk import small_talk
+from qa.stopping import ModelSlowError, with_model_until
 
 log = logging.getLogger(__name__)
 
 N_RANKED = 3  # passages whose sentences are ranked
 N_NEAREST = 3  # articles that a refusal names
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all steps to one response share.
+
+    Attributes:
+        config: of LangChain; with the time at which the language model is given up, and with `tokens` among its
+            callbacks.
+        generation: of the index that answers.
+    """
+
+    question: Question
+    config: RunnableConfig
+    generation: str
+    clock: Clock
+    tokens: TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +110,9 @@ class AnswerChain(Runnable[Question | str, Event]):
         gate: decides whether the passages can answer at all.
         pinned: has all steps of an answer see one and the same state of what they read (`index.serving.Index.pinned`).
         today: tells the day that "yesterday" and «в октябре» in a question count from.
+        generation: names the state of what is read; called in the midst of what `pinned` holds together.
+        model_timeout_s: seconds from the beginning of an answer after which the language model is given up and there
+            are quotes, unless the config names a time (qa/stopping.py).
     """
 
     def __init__(
@@ -102,6 +127,8 @@ class AnswerChain(Runnable[Question | str, Event]):
         gate: RefusalTest = refusal_reason,
         pinned: Callable[[Iterator[Event]], Iterator[Event]] = iter,
         today: Callable[[], date] = date.today,
+        generation: Callable[[], str] = str,
+        model_timeout_s: float = MODEL_SHARE * ANSWER_TIMEOUT_S,
     ) -> None:
         self._retriever = retriever
         self._rewriter = rewriter
@@ -112,12 +139,15 @@ class AnswerChain(Runnable[Question | str, Event]):
         self._gate = gate
         self._pinned = pinned
         self._today = today
+        self._generation = generation
+        self._model_timeout_s = model_timeout_s
 
     def invoke(self, input: Question | str, config: RunnableConfig | None = None, **kwargs: object) -> Response:
         """The response to a question.
 
         Raises:
             QuestionError: the question asks for a mode that is not there, or is not usable.
+            ModelBusyError: the question asks for the language model, and too many wait for that already.
             IndexStateError: the index cannot be read.
         """
         return cast("Response", self._call_with_config(self._respond, input, config))
@@ -156,42 +186,47 @@ class AnswerChain(Runnable[Question | str, Event]):
 
     def _steps(self, question: Question, config: RunnableConfig) -> Iterator[Event]:
         answerer = self._answerer_for(question)
-        clock = Clock()
+        asked = self._begun(question, config)
         reply = small_talk(question.text)
         if reply is not None:
             yield TextDelta(reply)
-            yield Answer(reply, answer_language(question), "conversation", (), timings_ms=clock.timings_ms())
+            yield _small_answer(reply, asked)
             return
-        query = self._rewriter.standalone(question, config)
-        clock.lap("understand")
-        found = self._find(question, query, config)
-        clock.lap("retrieve")
+        query = self._rewriter.standalone(question, asked.config)
+        asked.clock.lap("understand")
+        found = self._find(asked, query)
+        asked.clock.lap("retrieve")
         yield PassagesFound(found.passages)
         reason = self._gate(query, found.passages)
         if reason is not None:
-            yield _refusal(reason, question, found, clock)
+            yield _refusal(reason, asked, found)
             return
         sentences = self._ranker.for_query(query, found.passages[:N_RANKED])
-        clock.lap("rank")
-        yield from self._answer(question, found, Evidence(query, found.passages, sentences), answerer, clock, config)
+        asked.clock.lap("rank")
+        yield from self._answer(asked, found, Evidence(query, found.passages, sentences), answerer)
 
-    def _find(self, question: Question, query: str, config: RunnableConfig) -> Found:
+    def _begun(self, question: Question, config: RunnableConfig) -> Asked:
+        clock, tokens = Clock(), TokenCounter()
+        bounded = with_model_until(config, time.monotonic() + self._model_timeout_s)
+        counted = merge_configs(bounded, {"callbacks": [tokens]})
+        return Asked(question, counted, self._generation(), clock, tokens)
+
+    def _find(self, asked: Asked, query: str) -> Found:
         """Passages of the time that the question names; of all times where those cannot answer it."""
+        question = asked.question
         limited = question.filters.published_from or question.filters.published_to
         period = None if limited or not question.use_dates else named_period(query, today=self._today())
-        passages = self._retrieve(question, query, period, config)
+        passages = self._retrieve(asked, query, period)
         if period is None or self._gate(query, passages) is None:
             return Found(query, passages, period)
-        return Found(query, self._retrieve(question, query, None, config), None, given_up=period)
+        return Found(query, self._retrieve(asked, query, None), None, given_up=period)
 
-    def _retrieve(
-        self, question: Question, query: str, period: Period | None, config: RunnableConfig
-    ) -> tuple[Passage, ...]:
-        filters = question.filters
+    def _retrieve(self, asked: Asked, query: str, period: Period | None) -> tuple[Passage, ...]:
+        filters = asked.question.filters
         if period is not None:
             filters = replace(filters, published_from=period.first, published_to=period.last)
-        options: dict[str, Any] = {"k": question.k, "filters": filters}
-        return passages_of(self._retriever.invoke(query, config, **options), self._find_article)
+        options: dict[str, Any] = {"k": asked.question.k, "filters": filters}
+        return passages_of(self._retriever.invoke(query, asked.config, **options), self._find_article)
 
     def _answerer_for(self, question: Question) -> Answerer:
         if question.mode == "extractive" or (question.mode == "auto" and self._generative is None):
@@ -203,64 +238,55 @@ class AnswerChain(Runnable[Question | str, Event]):
             )
         return self._generative
 
-    def _answer(
-        self,
-        question: Question,
-        found: Found,
-        evidence: Evidence,
-        answerer: Answerer,
-        clock: Clock,
-        config: RunnableConfig,
-    ) -> Iterator[Event]:
+    def _answer(self, asked: Asked, found: Found, evidence: Evidence, answerer: Answerer) -> Iterator[Event]:
         """The answer of `answerer`; before that of a language model, and where it fails, the quotes."""
         if answerer is self._extractive:
-            quotes = yield from self._verified(question, found, evidence, answerer, clock, config)
-            yield quotes or _refusal(RefusalReason.NOT_RELEVANT, question, found, clock)
+            quotes = yield from self._verified(asked, found, evidence, answerer)
+            yield quotes or _refusal(RefusalReason.NOT_RELEVANT, asked, found)
             return
-        events, quotes = _drained(self._verified(question, found, evidence, self._extractive, clock, config))
+        events, quotes = _drained(self._verified(asked, found, evidence, self._extractive))
         if isinstance(quotes, Answer):
             yield QuotesFound(quotes)
+        notices = MODEL_FAILED
         try:
-            response = yield from self._verified(question, found, evidence, answerer, clock, config)
+            response = yield from self._verified(asked, found, evidence, answerer)
         except ChatModelError as exc:
+            if isinstance(exc, ModelBusyError) and asked.question.mode == "generative":
+                raise
             log.warning("answering by quotes: %s", exc)
-            response = None
+            response, notices = None, _notices_of(exc)
         if response is None:
-            clock.lap(answerer.mode)
+            asked.clock.lap(answerer.mode)
             yield Restarted()
             yield from events
-            response = _in_its_place(quotes, question, clock)
-        yield response or _refusal(RefusalReason.NOT_RELEVANT, question, found, clock)
+            response = _in_its_place(quotes, asked, notices)
+        yield response or _refusal(RefusalReason.NOT_RELEVANT, asked, found)
 
     def _verified(
-        self,
-        question: Question,
-        found: Found,
-        evidence: Evidence,
-        answerer: Answerer,
-        clock: Clock,
-        config: RunnableConfig,
+        self, asked: Asked, found: Found, evidence: Evidence, answerer: Answerer
     ) -> Generator[Event, None, Response | None]:
         """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
         citations = Citations(self._find_article)
-        for item in answerer.draft(question, evidence, config):
+        for item in answerer.draft(asked.question, evidence, asked.config):
             if isinstance(item, NoAnswer):
-                clock.lap(answerer.mode)
-                return _refusal(RefusalReason.NOT_STATED, question, found, clock)
+                asked.clock.lap(answerer.mode)
+                return _refusal(RefusalReason.NOT_STATED, asked, found)
             yield from citations.events(item)
-        clock.lap(answerer.mode)
+        asked.clock.lap(answerer.mode)
         if not citations.found:
             return None
         return Answer(
             text=citations.text,
-            language=_text_language(question, answerer.mode, citations.found),
+            language=_text_language(asked.question, answerer.mode, citations.found),
             mode=answerer.mode,
             citations=citations.found,
-            notice=found.notice(question),
+            notice=found.notice(asked.question),
             period=found.period,
-            query=found.told_query(question),
+            query=found.told_query(asked.question),
             disagreements=citations.disagreements,
-            timings_ms=clock.timings_ms(),
+            timings_ms=asked.clock.timings_ms(),
+            generation=asked.generation,
+            tokens=asked.tokens.tokens,
         )
 
 
@@ -274,12 +300,29 @@ def _drained(events: Generator[Event, None, Response | None]) -> tuple[list[Even
             return drained, stop.value
 
 
-def _in_its_place(quotes: Response | None, question: Question, clock: Clock) -> Response | None:
+def _small_answer(reply: str, asked: Asked) -> Answer:
+    return Answer(
+        text=reply,
+        language=answer_language(asked.question),
+        mode="conversation",
+        citations=(),
+        timings_ms=asked.clock.timings_ms(),
+        generation=asked.generation,
+    )
+
+
+def _notices_of(exc: ChatModelError) -> dict[Language, str]:
+    if isinstance(exc, ModelBusyError):
+        return MODEL_BUSY
+    return MODEL_SLOW if isinstance(exc, ModelSlowError) else MODEL_FAILED
+
+
+def _in_its_place(quotes: Response | None, asked: Asked, notices: dict[Language, str]) -> Response | None:
     """The quotes as the response where a language model gave none."""
     if not isinstance(quotes, Answer):
         return quotes
-    notice = " ".join(filter(None, (MODEL_FAILED[answer_language(question)], quotes.notice)))
-    return replace(quotes, notice=notice, timings_ms=clock.timings_ms())
+    notice = " ".join(filter(None, (notices[answer_language(asked.question)], quotes.notice)))
+    return replace(quotes, notice=notice, timings_ms=asked.clock.timings_ms(), tokens=asked.tokens.tokens)
 
 
 def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Citation]) -> str:
@@ -287,8 +330,8 @@ def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Cit
     return citations[0].source.language if mode == "extractive" else answer_language(question)
 
 
-def _refusal(reason: RefusalReason, question: Question, found: Found, clock: Clock) -> Refusal:
-    language = answer_language(question)
+def _refusal(reason: RefusalReason, asked: Asked, found: Found) -> Refusal:
+    language = answer_language(asked.question)
     nearest = list(dict.fromkeys(passage.source for passage in found.passages))
     return Refusal(
         reason=reason,
@@ -296,6 +339,7 @@ def _refusal(reason: RefusalReason, question: Question, found: Found, clock: Clo
         language=language,
         nearest=tuple(nearest[:N_NEAREST]),
         period=found.period,
-        query=found.told_query(question),
-        timings_ms=clock.timings_ms(),
+        query=found.told_query(asked.question),
+        timings_ms=asked.clock.timings_ms(),
+        generation=asked.generation,
     )

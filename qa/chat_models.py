@@ -1,27 +1,32 @@
 """Language models as LangChain chat models: the embedded one, or any OpenAI-compatible endpoint."""
 
 import logging
+import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from index.errors import AnswerStoppedError, ChatModelError
 from index.text import Language
 from qa.embedded import EmbeddedChatModel, answer_grammar
 from qa.model_files import embedded_path, is_pulled
+from qa.records import Tokens
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL, AnswerSettings
 from qa.stopping import pulled
 
 log = logging.getLogger(__name__)
 
 OLLAMA_PORT = 11434
+IDENTIFIER = re.compile(r"[\w.-]{1,60}")  # such as "exceed_context_size_error"
 
 
 def make_chat_model(settings: AnswerSettings, *, cache_dir: Path) -> BaseChatModel | None:
@@ -33,15 +38,16 @@ def make_chat_model(settings: AnswerSettings, *, cache_dir: Path) -> BaseChatMod
         return None
     if settings.chat_model == EMBEDDED_CHAT_MODEL:
         return _embedded(settings, cache_dir)
-    from langchain_openai import ChatOpenAI
+    from qa.endpoint import EndpointChatModel
 
     # The client insists on some key, even where the server asks for none.
-    return ChatOpenAI(
+    return EndpointChatModel(
         model=settings.chat_model,
         base_url=settings.chat_base_url,
         api_key=settings.chat_api_key or SecretStr("none"),
         temperature=0,
         timeout=settings.chat_timeout_s,
+        stream_chunk_timeout=settings.chat_timeout_s,  # LangChain's own is two minutes
         max_retries=1,
         max_completion_tokens=settings.chat_max_tokens,
         extra_body=_context_size(settings),
@@ -110,6 +116,39 @@ def stream_text(
     except (ChatModelError, AnswerStoppedError):
         raise
     except Exception as exc:
+        log.debug("the chat model failed", exc_info=True)
         raise ChatModelError(
-            f"the chat model failed ({type(exc).__name__}: {exc}); check OTVET_CHAT_BASE_URL and OTVET_CHAT_MODEL"
+            f"the chat model failed ({_kind_of(exc)}); check OTVET_CHAT_BASE_URL and OTVET_CHAT_MODEL"
         ) from exc
+
+
+def _kind_of(exc: Exception) -> str:
+    """What an error says; of one that repeats words of a server, only its status and codes.
+
+    Such words may be the prompt, so they are for the log at DEBUG.
+    """
+    name = type(exc).__name__
+    if not isinstance(exc, ValidationError) and not hasattr(exc, "body"):  # of openai's errors
+        return f"{name}: {exc}"
+    values = [getattr(exc, attribute, None) for attribute in ("status_code", "code", "type")]
+    told = [str(value) for value in values if value is not None and IDENTIFIER.fullmatch(str(value))]
+    return ", ".join(dict.fromkeys([name, *told]))
+
+
+class TokenCounter(BaseCallbackHandler):
+    """Sums up what language models read and wrote while it is among the callbacks, as far as they tell."""
+
+    run_inline = True
+
+    def __init__(self) -> None:
+        self.tokens: Tokens | None = None
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:  # noqa: ANN401 - of LangChain
+        """Add what a model says at the end of what it wrote."""
+        for generation in (one for prompt in response.generations for one in prompt):
+            usage = (
+                getattr(generation.message, "usage_metadata", None) if isinstance(generation, ChatGeneration) else None
+            )
+            if usage is not None:
+                before = self.tokens or Tokens(0, 0)
+                self.tokens = Tokens(before.prompt + usage["input_tokens"], before.completion + usage["output_tokens"])

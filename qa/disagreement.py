@@ -16,7 +16,7 @@ import re
 from itertools import product
 
 from qa import figure_words as words
-from qa.figures import Figure, ReadText, roles_of
+from qa.figures import Figure, ReadText, read_text, roles_of
 
 # Of the words of the text that has fewer, so many must be in the other one; by what is known of the figure.
 SHARE, SHARE_WITH_ROLE, SHARE_OF_DATE = 1 / 2, 1 / 3, 2 / 3
@@ -29,7 +29,7 @@ def disagreement(one: str, other: str) -> tuple[Figure, Figure] | None:
 
     Both texts are taken to be sentences about the same thing. The first figure is of `one`, the second of `other`.
     """
-    left, right = ReadText(one), ReadText(other)
+    left, right = read_text(one), read_text(other)
     if max(len(left.figures), len(right.figures)) > MOST_FIGURES:
         return None
     pairs = [pair for pair in product(left.figures, right.figures) if _is_comparable(*pair)]

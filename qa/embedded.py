@@ -5,13 +5,15 @@ compiled. The server listens on a loopback port that the system gives and asks f
 It takes more than a gigabyte of memory, so it is started by the first answer that is written, except in `otvet serve`:
 while the weights are loaded, for seconds, xllamacpp lets no other thread of this process go on.
 
-One prompt is read at a time, others wait in the server's queue. What the fixed beginning of every prompt cost is kept
-between answers (the server's prompt cache).
+One prompt is read at a time, others wait (qa/model_queue.py). What the fixed beginning of every prompt cost is kept
+between answers (the server's prompt cache). Weights that could not be loaded are tried again by the first answer after
+half a minute: a file that was mended is found, and until then nobody waits for one that was not.
 """
 
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from threading import Lock
@@ -46,6 +48,7 @@ class EmbeddedChatModel(BaseChatModel):
         context_tokens: what prompt and answer may take together.
         max_tokens: longest answer.
         timeout_s: longest wait for the next token.
+        load_again_after_s: how long weights that could not be loaded are not tried again.
 
     Raises:
         ChatModelError: the weights cannot be loaded; at the first call.
@@ -57,9 +60,12 @@ class EmbeddedChatModel(BaseChatModel):
     context_tokens: int
     max_tokens: int
     timeout_s: float
+    load_again_after_s: float = 30
     _lock: Any = PrivateAttr(default_factory=Lock)
     _server: Any = PrivateAttr(default=None)
     _client: BaseChatModel | None = PrivateAttr(default=None)
+    _failed: str | None = PrivateAttr(default=None)
+    _failed_at: float = PrivateAttr(default=0.0)  # of time.monotonic
 
     @property
     def _llm_type(self) -> str:
@@ -98,14 +104,34 @@ class EmbeddedChatModel(BaseChatModel):
         """Load the weights now. While that takes, seconds, this whole process stands still."""
         self._endpoint()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._client is not None
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the weights could not be loaded when that was last tried; None where it was not or they could."""
+        return self._failed
+
     def _endpoint(self) -> BaseChatModel:
         """The client of the server, which is started if need be."""
         with self._lock:
             if self._client is None:
-                key = secrets.token_urlsafe()
-                self._server = _start(self.gguf, self.context_tokens, key)
-                self._client = self._connect(f"{self._server.listening_address}/v1", key)
+                self._client = self._load()
             return self._client
+
+    def _load(self) -> BaseChatModel:
+        if self._failed is not None and time.monotonic() < self._failed_at + self.load_again_after_s:
+            raise ChatModelError(self._failed)
+        key = secrets.token_urlsafe()
+        try:
+            self._server = _start(self.gguf, self.context_tokens, key)
+        except ChatModelError as exc:
+            self._failed, self._failed_at = str(exc), time.monotonic()
+            raise
+        self._failed = None
+        return self._connect(f"{self._server.listening_address}/v1", key)
 
     def _connect(self, url: str, key: str) -> BaseChatModel:
         from langchain_openai import ChatOpenAI
@@ -116,8 +142,10 @@ class EmbeddedChatModel(BaseChatModel):
             api_key=SecretStr(key),
             temperature=0,
             timeout=self.timeout_s,
+            stream_chunk_timeout=self.timeout_s,  # LangChain's own is two minutes
             max_retries=0,
             max_completion_tokens=self.max_tokens,
+            stream_usage=True,
             http_client=httpx.Client(trust_env=False),  # a proxy of the environment has no way to this port
             http_async_client=httpx.AsyncClient(trust_env=False),
         )

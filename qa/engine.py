@@ -18,20 +18,35 @@ from qa.extractive import ExtractiveAnswerer
 from qa.follow_ups import ModelRewriter, Rewriter, RuleRewriter
 from qa.gate import gate_for
 from qa.generative import GenerativeAnswerer
+from qa.model_queue import ModelQueue
 from qa.retriever import OtvetRetriever
 from qa.sentences import SentenceRanker
 from qa.settings import AnswerSettings
 from qa.support import SupportCheck
 
+N_AT_ONCE = 8  # answers that an endpoint writes
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything that a door needs."""
+    """Everything that a door needs.
+
+    Attributes:
+        model_queue: before the chat model; None where there is none.
+    """
 
     index: Index
     search: Search
     chain: AnswerChain
     chat_model: BaseChatModel | None = None
+    model_queue: ModelQueue | None = None
+
+    def unready(self) -> list[str]:
+        """Why not everything that answers is loaded; empty where it is. An endpoint is not asked."""
+        model = self.chat_model
+        if not isinstance(model, EmbeddedChatModel) or model.is_loaded:
+            return []
+        return [model.last_error or f"the language model {model.gguf.name!r} is not loaded yet"]
 
     def warm_up(self) -> None:
         """Load the embedded language model, if it is the one that writes.
@@ -59,6 +74,13 @@ def open_engine(
     return make_engine(index, model, answer_settings, chat_model, reranker)
 
 
+def open_chain(
+    index_settings: IndexSettings | None = None, answer_settings: AnswerSettings | None = None
+) -> AnswerChain:
+    """The chain over the index that there is; default settings where none are given. Raises like `open_engine`."""
+    return open_engine(index_settings or IndexSettings(), answer_settings or AnswerSettings()).chain
+
+
 def make_engine(
     index: Index,
     model: EmbeddingModel,
@@ -72,23 +94,32 @@ def make_engine(
         search = RerankedSearch(search, reranker)
     ranker = SentenceRanker(model, index)
     corroborator = Corroborator(ranker)
-    generative = None
+    generative = queue = None
     if chat_model is not None:
-        generative = GenerativeAnswerer(chat_model, SupportCheck(ranker, model), corroborator, settings)
+        n_at_once = settings.chat_parallel or (1 if isinstance(chat_model, EmbeddedChatModel) else N_AT_ONCE)
+        queue = ModelQueue(n_at_once, settings.chat_queue)
+        generative = GenerativeAnswerer(chat_model, SupportCheck(ranker, model), corroborator, settings, queue)
+
+    def generation() -> str:
+        with index.lease() as leased:
+            return leased.name
+
     chain = AnswerChain(
         retriever=OtvetRetriever(search=search, k=settings.k),
-        rewriter=make_rewriter(chat_model),
+        rewriter=make_rewriter(chat_model, queue),
         ranker=ranker,
         find_article=index.article,
         extractive=ExtractiveAnswerer(corroborator),
         generative=generative,
         gate=gate_for(model.name),
         pinned=index.pinned,
+        generation=generation,
+        model_timeout_s=settings.model_timeout_s,
     )
-    return Engine(index, search, chain, chat_model)
+    return Engine(index, search, chain, chat_model, queue)
 
 
-def make_rewriter(chat_model: BaseChatModel | None) -> Rewriter:
+def make_rewriter(chat_model: BaseChatModel | None, queue: ModelQueue | None = None) -> Rewriter:
     """By a configured language model; by rule without one, and with the embedded one, which is the worse at it.
 
     Of 12 follow-ups (2026-11-25) the embedded model made 6 as good as the rule or tidier and lost the matter in 6, for
@@ -97,4 +128,4 @@ def make_rewriter(chat_model: BaseChatModel | None) -> Rewriter:
     rule = RuleRewriter()
     if chat_model is None or isinstance(chat_model, EmbeddedChatModel):
         return rule
-    return ModelRewriter(chat_model, rule)
+    return ModelRewriter(chat_model, rule, queue)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from index.text import CYRILLIC, fold, question_language, stem
@@ -24,6 +25,7 @@ Kind = Literal["number", "ordinal", "percent", "money", "date"]
 NEAR = 0.1  # «около», «почти»
 STEM_CHARS = 5  # so that «паводок» and «паводка» meet, which the stemmer keeps apart
 KNOWN_UNITS = frozenset(words.UNITS.values())
+TEXTS_CACHED = 512  # an answer compares each of a few sentences with many others; 10 kB a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def figures(text: str) -> tuple[Figure, ...]:
     Names that hold a number (Ил-76, Boeing 737, article 5), telephone numbers, times of day and scores are none; nor
     are «десятки» and "dozens".
     """
-    return tuple(ReadText(text).figures)
+    return read_text(text).figures
 
 
 def roles_of(figure: Figure) -> frozenset[str]:
@@ -82,7 +84,10 @@ class _Unit(NamedTuple):
 
 
 class ReadText:
-    """A text cut into tokens, its figures, and the words that tell whether another text is about the same."""
+    """A text cut into tokens, its figures, and the words that tell whether another text is about the same.
+
+    Not changed once it is made.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -332,6 +337,12 @@ class ReadText:
         per = words.unit_of(self._word(j + 1)) if self._word(j) in words.PER else ""
         is_rate = per in words.TIME or (per and (self._word(j) != "в" or unit.name in words.MONEY))
         return _Unit(f"{unit.name}/{per}", j + 1) if is_rate else unit
+
+
+@lru_cache(maxsize=TEXTS_CACHED)
+def read_text(text: str) -> ReadText:
+    """The text as it is read; one and the same for all who ask."""
+    return ReadText(text)
 
 
 def _bounds(numeral: Numeral, hedge: re.Match[str] | None) -> tuple[float, float]:

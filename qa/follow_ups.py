@@ -62,6 +62,7 @@ from qa.follow_up_words import (
     read_opening,
     tokens,
 )
+from qa.model_queue import ModelQueue, place_in
 from qa.prompts import LANGUAGE_NAMES, REWRITING_PROMPT, n_tokens, tame
 from qa.records import MAX_QUESTION_CHARS, SURROGATE, Question, Turn
 from qa.small_talk import small_talk
@@ -110,12 +111,14 @@ class ModelRewriter:
 
     Args:
         model: is stopped once it has written more than 300 characters.
-        fallback: takes over where the model fails or writes what cannot be used.
+        fallback: takes over where the model fails, is busy or slow, or writes what cannot be used.
+        queue: where a question waits for the model; None for no bound.
     """
 
-    def __init__(self, model: BaseChatModel, fallback: Rewriter) -> None:
+    def __init__(self, model: BaseChatModel, fallback: Rewriter, queue: ModelQueue | None = None) -> None:
         self._model = model
         self._fallback = fallback
+        self._queue = queue
 
     def standalone(self, question: Question, config: RunnableConfig) -> str:
         """See `Rewriter`."""
@@ -140,7 +143,7 @@ class ModelRewriter:
         }
         written = ""
         pieces = stream_text(self._model, REWRITING_PROMPT.invoke(values).to_messages(), config)
-        with closing(pieces):
+        with place_in(self._queue, config), closing(pieces):
             for piece in pieces:
                 written += piece
                 if len(written) > MAX_REWRITTEN_CHARS:

@@ -28,6 +28,7 @@ from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
 from qa.extractive import widened
 from qa.follow_ups import HISTORY_MAX_TOKENS, bounded_history
 from qa.language import answer_language, speaks
+from qa.model_queue import ModelQueue, place_in
 from qa.prompts import MAX_SENTENCES, NO_ANSWER, RETELL, Shown, answer_messages, choose_shown, n_prompt_tokens
 from qa.records import AnswerMode, Passage, Question
 from qa.settings import AnswerSettings
@@ -63,28 +64,39 @@ class Written:
 
 
 class GenerativeAnswerer:
-    """What the model writes, as far as the passages carry it. See `Answerer`."""
+    """What the model writes, as far as the passages carry it. See `Answerer`.
+
+    Args:
+        queue: where a draft waits for its place, which it keeps for both tries; None for no bound.
+    """
 
     mode: AnswerMode = "generative"
 
     def __init__(
-        self, model: BaseChatModel, support: SupportCheck, corroborator: Corroborator, settings: AnswerSettings
+        self,
+        model: BaseChatModel,
+        support: SupportCheck,
+        corroborator: Corroborator,
+        settings: AnswerSettings,
+        queue: ModelQueue | None = None,
     ) -> None:
         self._model = model
         self._support = support
         self._corroborator = corroborator
         self._settings = settings
+        self._queue = queue
 
     def draft(self, question: Question, evidence: Evidence, config: RunnableConfig) -> Draft:
         """See `Answerer`."""
         if not evidence.sentences:
             yield NoAnswer()
             return
-        try:
-            yield from self._draft(question, evidence, config)
-        except NothingStandsError as exc:
-            log.info("asking once more: %s", exc)
-            yield from self._draft(question, evidence, config, again=True)
+        with place_in(self._queue, config):
+            try:
+                yield from self._draft(question, evidence, config)
+            except NothingStandsError as exc:
+                log.info("asking once more: %s", exc)
+                yield from self._draft(question, evidence, config, again=True)
 
     def _draft(self, question: Question, evidence: Evidence, config: RunnableConfig, *, again: bool = False) -> Draft:
         language = answer_language(question)

@@ -22,6 +22,14 @@ MODEL_FAILED: dict[Language, str] = {
     "ru": "Языковая модель не дала ответа с проверенными ссылками, поэтому приведены цитаты.",
     "en": "The language model gave no answer with checked citations, so here are quotes.",
 }
+MODEL_BUSY: dict[Language, str] = {
+    "ru": "Языковая модель занята другими вопросами, поэтому приведены цитаты.",
+    "en": "The language model is busy with other questions, so here are quotes.",
+}
+MODEL_SLOW: dict[Language, str] = {
+    "ru": "Языковая модель не успела ответить, поэтому приведены цитаты.",
+    "en": "The language model was not done in time, so here are quotes.",
+}
 
 WIDENED: dict[Language, str] = {
     "ru": "В статьях за время, названное в вопросе («{words}»), ответа не нашлось, поэтому искали за все даты.",

@@ -139,6 +139,14 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How much a language model read (`prompt`) and wrote (`completion`) for an answer, all its tries together."""
+
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A text in which every "[n]" has its citation; one without citations only in mode "conversation".
 
@@ -149,6 +157,9 @@ class Answer:
         query: what was searched for, where that is not the question as typed: a follow-up made to stand alone.
         disagreements: where the articles that are cited differ.
         timings_ms: milliseconds by stage.
+        generation: of the index that answered; "" where the chain was not told how to name it.
+        tokens: of the language model, also where nothing that it wrote stands; None where none wrote or it does not
+            tell.
     """
 
     text: str
@@ -160,11 +171,17 @@ class Answer:
     query: str | None = None
     disagreements: tuple[Disagreement, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
+    generation: str = ""
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The corpus has no answer. A value, worded in the question's language, with the nearest articles."""
+    """The corpus has no answer. A value, worded in the question's language, with the nearest articles.
+
+    Attributes:
+        generation: of the index that answered; "" where the chain was not told how to name it.
+    """
 
     reason: RefusalReason
     text: str
@@ -173,6 +190,7 @@ class Refusal:
     period: Period | None = None
     query: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    generation: str = ""
 
 
 Response = Answer | Refusal

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 NO_CHAT_MODEL = "none"
 EMBEDDED_CHAT_MODEL = "embedded"
+ANSWER_TIMEOUT_S = 60.0
+MODEL_SHARE = 0.9  # of that time; the rest is for the quotes, which take less than a second, and a busy machine
 
 
 class AnswerSettings(BaseModel):
@@ -41,6 +43,33 @@ class AnswerSettings(BaseModel):
         le=1_048_576,
         description="Most tokens of the articles that the model is shown; more takes longer to read.",
     )
+
+    chat_parallel: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Answers that the language model writes at once; by default 1 for the embedded one, 8 for an "
+        "endpoint.",
+    )
+    chat_queue: int = Field(
+        default=8,
+        ge=0,
+        le=1000,
+        description="Questions that may wait for the language model; more are answered by quotes, or with 503 where "
+        "they ask for the model.",
+    )
+    answer_timeout_s: float = Field(
+        default=ANSWER_TIMEOUT_S,
+        gt=0,
+        le=3600,
+        description="Seconds until which an answer is there: the language model has nine tenths of it, then there are "
+        "quotes.",
+    )
+
+    @property
+    def model_timeout_s(self) -> float:
+        """Seconds from the beginning of an answer until which the language model may be at work on it."""
+        return MODEL_SHARE * self.answer_timeout_s
 
     @model_validator(mode="after")
     def _names_an_endpoint(self) -> Self:

@@ -1,11 +1,15 @@
 """How an answer is stopped from outside while a step of it is at work: the language model's, which takes seconds.
 
 A generator that is at work cannot be closed by another thread. So whoever asks gives a function along in LangChain's
-config, and `pulled` looks at it while it waits for the model. What the model writes is pulled from its asynchronous
-stream, as only that can be cancelled while it waits for the first token.
+config, and a time at which the model has to be done; `pulled` looks at both while it waits for the model. What the
+model writes is pulled from its asynchronous stream, as only that can be cancelled while it waits for the first token.
+
+Decision: times are of `time.monotonic`, so that no change of the machine's clock ends or prolongs an answer.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import Future, wait
 from functools import cache
@@ -14,18 +18,50 @@ from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 
-from index.errors import AnswerStoppedError
+from index.errors import AnswerStoppedError, ChatModelError
 
 KEY = "otvet_is_stopped"
+MODEL_UNTIL = "otvet_model_until"
 LOOK_EVERY_S = 0.1
 CLOSE_S = 5  # what closing a stream may take
 
 T = TypeVar("T")
 
 
-def stopping_config(is_stopped: Callable[[], bool]) -> RunnableConfig:
-    """Give this to `AnswerChain.stream`; soon after `is_stopped` becomes true, it raises AnswerStoppedError."""
-    return {"configurable": {KEY: is_stopped}}
+class ModelSlowError(ChatModelError):
+    """The language model was not done in time."""
+
+
+def stopping_config(is_stopped: Callable[[], bool], *, model_until: float | None = None) -> RunnableConfig:
+    """Give this to `AnswerChain.stream`; soon after `is_stopped` becomes true, it raises AnswerStoppedError.
+
+    Args:
+        is_stopped: asked ten times a second while the language model is waited for.
+        model_until: when the language model is given up, in seconds of `time.monotonic`; then there are quotes. Without
+            one the chain has a limit of its own.
+    """
+    options: dict[str, Any] = {KEY: is_stopped}
+    return {"configurable": options if model_until is None else {**options, MODEL_UNTIL: model_until}}
+
+
+def with_model_until(config: RunnableConfig, until: float) -> RunnableConfig:
+    """The config with a time at which the language model is given up, unless it has one."""
+    return {**config, "configurable": {MODEL_UNTIL: until, **(config.get("configurable") or {})}}
+
+
+def check_wanted(config: RunnableConfig) -> None:
+    """Raises once the model's words are of no use any more.
+
+    Raises:
+        AnswerStoppedError: whoever asked does not want the answer.
+        ModelSlowError: the time of the language model is over.
+    """
+    options: dict[str, Any] = config.get("configurable") or {}
+    is_stopped = options.get(KEY)
+    if is_stopped is not None and is_stopped():
+        raise AnswerStoppedError("the answer was stopped by whoever asked")
+    if time.monotonic() >= options.get(MODEL_UNTIL, math.inf):
+        raise ModelSlowError("the language model was not done in time; raise OTVET_ANSWER_TIMEOUT_S, or ask it less")
 
 
 def pulled(items: AsyncIterator[T], config: RunnableConfig) -> Generator[T, None, None]:
@@ -33,11 +69,12 @@ def pulled(items: AsyncIterator[T], config: RunnableConfig) -> Generator[T, None
 
     Raises:
         AnswerStoppedError: the answer is not wanted any more; looked at ten times a second.
+        ModelSlowError: the time of the language model is over; looked at as often.
     """
     pulling: Future[T | None] | None = None
     try:
         while True:
-            _check_wanted(config)
+            check_wanted(config)
             pulling = _run(lambda: anext(items, None))
             item = _waited(pulling, config)
             pulling = None
@@ -51,17 +88,10 @@ def pulled(items: AsyncIterator[T], config: RunnableConfig) -> Generator[T, None
 
 def _waited(pulling: "Future[T]", config: RunnableConfig) -> T:
     while True:
-        _check_wanted(config)
+        check_wanted(config)
         wait([pulling], timeout=LOOK_EVERY_S)
         if pulling.done():
             return pulling.result()
-
-
-def _check_wanted(config: RunnableConfig) -> None:
-    options: dict[str, Any] = config.get("configurable") or {}
-    is_stopped = options.get(KEY)
-    if is_stopped is not None and is_stopped():
-        raise AnswerStoppedError("the answer was stopped by whoever asked")
 
 
 def _run(work: Callable[[], Awaitable[T]]) -> "Future[T]":

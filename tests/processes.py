@@ -35,6 +35,14 @@ def wait_for(find: Callable[[], T | None], *, timeout_s: float = WAIT_S) -> T:
     raise AssertionError(f"nothing came of {find} in {timeout_s} s")
 
 
+def becomes(true: Callable[[], bool], *, timeout_s: float = 10) -> bool:
+    """Whether it is true within that time; looked at 200 times a second."""
+    deadline = time.monotonic() + timeout_s
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return true()
+
+
 @contextmanager
 def serving(env: dict[str, str], folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`otvet serve` on a free port: its address and process, which is killed in the end if it still runs."""

@@ -1,16 +1,13 @@
 """From the last question of a conversation to its response, step by step, as the page shows it."""
 
-import asyncio
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from index.errors import AnswerStoppedError, OtvetError
 from index.sentences import Span, split_sentences
 from index.serving import Index
 from index.text import Language, question_language
-from qa.engine import Engine
 from qa.records import (
     Answer,
     Citation,
@@ -21,7 +18,7 @@ from qa.records import (
     Restarted,
     TextDelta,
 )
-from qa.stopping import stopping_config
+from ui.asking import Asker
 from ui.conversation import Around, Conversation
 from ui.messages import Stage
 from ui.schemas import MAX_TURN_CHARS, response_out
@@ -34,8 +31,6 @@ UNEXPECTED: dict[Language, str] = {
     "en": "Something went wrong; the log of the server tells what. You can ask again.",
 }
 
-T = TypeVar("T")
-
 
 class Step(NamedTuple):
     """A conversation whose last exchange is being answered. `stage` is None once it is over."""
@@ -44,17 +39,17 @@ class Step(NamedTuple):
     stage: Stage | None
 
 
-def answer_last(engine: Engine, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
+def answer_last(asker: Asker, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
     """Answers the last question. All steps see one generation of the index; the last one has no stage.
 
     Args:
-        engine: what answers.
+        asker: what answers.
         conversation: ends with an open exchange.
         is_stopped: asked again and again; once it is true, the language model is stopped and there are no more steps.
     """
     yield Step(conversation, Stage("searching"))
     try:
-        yield from engine.index.pinned(_steps(engine, conversation, is_stopped))
+        yield from asker.engine.index.pinned(_steps(asker, conversation, is_stopped))
     except AnswerStoppedError:
         return
     except OtvetError as exc:
@@ -67,31 +62,32 @@ def answer_last(engine: Engine, conversation: Conversation, is_stopped: Callable
         )
 
 
-def _steps(engine: Engine, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
-    with engine.index.lease() as generation:
+def _steps(asker: Asker, conversation: Conversation, is_stopped: Callable[[], bool]) -> Iterator[Step]:
+    index = asker.engine.index
+    with index.lease() as generation:
         conversation = _changed(conversation, generation=generation.name)
     stage: Stage | None = Stage("searching")
     text, citations, n_passages = "", list[Citation](), 0
-    for event in engine.chain.stream(conversation.question(), stopping_config(is_stopped)):
+    for event in asker.steps(conversation.question(), "page", is_stopped):
         match event:
             case PassagesFound(passages):
                 n_passages = len(passages)
                 stage = Stage("found", n_passages)
             case QuotesFound(quotes):
                 stage = Stage("writing", n_passages)
-                conversation = _with_draft(conversation, quotes, engine.index)
+                conversation = _with_draft(conversation, quotes, index)
             case CitationFound(citation):
                 citations.append(citation)
                 continue
             case TextDelta(delta):
                 text += delta
                 written = Answer(text, "", "generative", tuple(citations))
-                conversation = _with_draft(conversation, written, engine.index)
+                conversation = _with_draft(conversation, written, index)
             case Restarted():
                 text, citations = "", []
                 continue
             case Answer() | Refusal():
-                conversation, stage = _answered(conversation, event, engine.index), None
+                conversation, stage = _answered(conversation, event, index), None
         yield Step(conversation, stage)
 
 
@@ -139,39 +135,3 @@ def _last_words(text: str) -> str:
 
 def _first_words(text: str) -> str:
     return text if len(text) <= MAX_AROUND_CHARS else text[:MAX_AROUND_CHARS].rpartition(" ")[0] + "…"
-
-
-async def in_thread(make: Callable[[Callable[[], bool]], Iterator[T]]) -> AsyncIterator[T]:
-    """The items of an iterator that a thread of its own goes through, so that nothing else waits for it.
-
-    Args:
-        make: gives the iterator; it is told how to ask whether nobody wants more. That becomes true when this
-            generator is closed or cancelled, at once, though the thread may be in the middle of a step.
-    """
-    loop = asyncio.get_running_loop()
-    items: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue()
-    unwanted = threading.Event()
-
-    def tell(item: tuple[T] | BaseException | None) -> None:
-        if not unwanted.is_set():
-            loop.call_soon_threadsafe(items.put_nowait, item)
-
-    def work() -> None:
-        try:
-            for item in make(unwanted.is_set):
-                tell((item,))
-                if unwanted.is_set():
-                    return
-        except BaseException as exc:
-            tell(exc)
-        finally:
-            tell(None)
-
-    threading.Thread(target=work, name="answer", daemon=True).start()
-    try:
-        while (item := await items.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-    finally:
-        unwanted.set()

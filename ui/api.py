@@ -1,61 +1,74 @@
 """The answer endpoint: what programs call. Shapes of requests and replies are in ui/schemas.py."""
 
-import logging
-from collections.abc import Callable
-from reprlib import Repr
-from secrets import compare_digest
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import SecretStr
 
-from index.errors import IndexLockedError, IndexStateError, OtvetError, QuestionError
+from index.errors import IndexStateError, NotReadyError
 from qa.engine import Engine
+from ui.asking import Asker
 from ui.index_schemas import IndexOut, index_out
 from ui.languages import language_of
+from ui.openapi import problems
+from ui.problems import Kind
 from ui.rebuilding import Rebuilder
 from ui.render import article_page, missing_page
+from ui.requests import while_connected
 from ui.schemas import (
     ArticleOut,
     ArticlesOut,
+    HealthOut,
     HitsOut,
     PageIn,
     QueryIn,
     QuestionIn,
+    ReadyOut,
     ResponseOut,
     article_head,
     article_out,
     hit_out,
     response_out,
 )
+from ui.scopes import current_caller, names
 
-log = logging.getLogger(__name__)
+ARTICLE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+ArticleId = Annotated[str, Path(description="As citations and lists give it.", examples=["17e9bb12db920b17"])]
+BEARER = HTTPBearer(auto_error=False, description="A token of `otvet tokens add`.")
+NOBODY_MAY = (
+    "nobody may do this over HTTP, as neither OTVET_API_TOKENS nor OTVET_USERS is set; set the first, run"
+    " `otvet tokens add NAME --scope admin` and restart the server"
+)
 
-N_REASONS = 5  # how many things that are wrong with one request are told
-SHORT = Repr()
-SHORT.maxstring = SHORT.maxother = 80
-ARTICLE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
-
-def make_router(engine: Engine) -> APIRouter:
+def make_router(asker: Asker) -> APIRouter:
     """The routes. Each runs in a thread of its own, so a slow answer holds up no other."""
     router = APIRouter()
+    engine = asker.engine
 
-    @router.post("/answer", summary="Answer a question", response_model=ResponseOut)
-    def answer(asked: QuestionIn) -> ResponseOut:
-        """Ask in Russian or English; get an answer with exact quotes, or a refusal with the nearest articles."""
-        return response_out(engine.chain.invoke(asked.to_question()))
+    @router.post(
+        "/answer",
+        summary="Answer a question",
+        response_model=ResponseOut,
+        responses=problems(Kind.INDEX, Kind.TIMEOUT),
+    )
+    async def answer(request: Request, asked: QuestionIn) -> ResponseOut:
+        """Ask in Russian or English; get an answer with exact quotes, or a refusal with the nearest articles.
 
-    @router.post("/search", summary="Find passages")
+        A client that goes away stops the work, the language model included.
+        """
+        return response_out(await while_connected(request, asker.respond(asked.to_question(), "answer")))
+
+    @router.post("/search", summary="Find passages", responses=problems(Kind.INDEX))
     def search(asked: QueryIn) -> HitsOut:
         """The chunks that speak most of a query, best first."""
         hits = engine.search.search(asked.query, k=asked.k, filters=asked.filters())
         return HitsOut(hits=[hit_out(hit) for hit in hits])
 
-    @router.get("/articles", summary="List articles")
+    @router.get("/articles", summary="List articles", responses=problems(Kind.INDEX))
     def articles(
         asked: Annotated[PageIn, Query()],
     ) -> ArticlesOut:
@@ -66,8 +79,8 @@ def make_router(engine: Engine) -> APIRouter:
             n_articles = generation.articles.count(filters)
         return ArticlesOut(n_articles=n_articles, articles=[article_head(article) for article in found])
 
-    @router.get("/articles/{article_id}", summary="One article")
-    def article(article_id: str) -> ArticleOut:
+    @router.get("/articles/{article_id}", summary="One article", responses=problems(Kind.NOT_FOUND, Kind.INDEX))
+    def article(article_id: ArticleId) -> ArticleOut:
         """An article with its text; citations count its characters."""
         found = engine.index.article(article_id)
         if found is None:
@@ -86,25 +99,31 @@ def make_router(engine: Engine) -> APIRouter:
 
 
 def _add_status_routes(router: APIRouter, engine: Engine) -> None:
-    @router.get("/health", summary="Is the process alive?")
-    def health() -> dict[str, str]:
+    @router.get("/health", summary="Is the process alive?", responses=problems())
+    async def health() -> HealthOut:
         """Always ok while the process answers."""
-        return {"status": "ok"}
+        return HealthOut()
 
-    @router.get("/ready", summary="Can questions be answered?")
-    def ready() -> dict[str, str | int]:
-        """The serving generation; 503 with the reason while there is none."""
-        with engine.index.lease() as generation:
-            return {"status": "ready", "generation": generation.name, "n_articles": generation.manifest.n_articles}
+    @router.get("/ready", summary="Can questions be answered?", responses=problems(Kind.NOT_READY))
+    def ready() -> ReadyOut:
+        """The serving generation; 503 with the reasons while not everything is loaded."""
+        reasons = engine.unready()
+        try:
+            with engine.index.lease() as generation:
+                name, n_articles = generation.name, generation.manifest.n_articles
+        except IndexStateError as exc:
+            reasons.append(str(exc))
+        if reasons:
+            raise NotReadyError("; ".join(reasons))
+        return ReadyOut(generation=name, n_articles=n_articles)
 
 
-def make_index_router(engine: Engine, rebuilder: Rebuilder, admin_token: SecretStr | None) -> APIRouter:
-    """The routes that tell of the index and rebuild it; the latter for who knows the token only."""
+def make_index_router(engine: Engine, rebuilder: Rebuilder) -> APIRouter:
+    """The routes that tell of the index and rebuild it; the latter for administrators only."""
     router = APIRouter()
-    admin = [Depends(_admin_check(admin_token))]
-    forbidden: dict[int | str, dict[str, Any]] = {403: {"description": "The token is missing, wrong, or not set."}}
+    admin = [Depends(require_admin)]
 
-    @router.get("/index", summary="The index and its builds")
+    @router.get("/index", summary="The index and its builds", responses=problems(Kind.INDEX))
     def index() -> IndexOut:
         """The serving generation, what its build did, and the build that runs now, whoever started it."""
         return index_status(engine, rebuilder)
@@ -114,7 +133,7 @@ def make_index_router(engine: Engine, rebuilder: Rebuilder, admin_token: SecretS
         summary="Rebuild the index",
         status_code=202,
         dependencies=admin,
-        responses={**forbidden, 409: {"description": "A build is running; tells whose."}},
+        responses=problems(Kind.CONFLICT, Kind.INDEX),
     )
     def rebuild() -> IndexOut:
         """Does what `otvet index` does, on OTVET_CORPUS, in the background; GET /index tells how far it is."""
@@ -126,7 +145,7 @@ def make_index_router(engine: Engine, rebuilder: Rebuilder, admin_token: SecretS
         summary="Cancel the rebuild",
         status_code=202,
         dependencies=admin,
-        responses={**forbidden, 409: {"description": "No build is running that was started here; tells whose is."}},
+        responses=problems(Kind.CONFLICT, Kind.INDEX),
     )
     def cancel() -> IndexOut:
         """Stops the build that was started here. The next one goes on from what it has embedded."""
@@ -144,21 +163,20 @@ def index_status(engine: Engine, rebuilder: Rebuilder) -> IndexOut:
         return index_out(generation.name, generation.manifest, running, last)
 
 
-def _admin_check(admin_token: SecretStr | None) -> Callable[..., None]:
-    bearer = HTTPBearer(auto_error=False, description="The token of OTVET_ADMIN_TOKEN.")
+def require_admin(
+    request: Request,
+    token: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],  # so that /docs has a field for it
+) -> None:
+    """Let administrators pass; the guard of ui/login.py has found out who asks.
 
-    def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        if admin_token is None:
-            raise HTTPException(
-                403, "nobody may do this over HTTP, as OTVET_ADMIN_TOKEN is not set; set it and restart"
-            )
-        if credentials is None:
-            raise HTTPException(403, "a token is needed; send the header: Authorization: Bearer <OTVET_ADMIN_TOKEN>")
-        given = credentials.credentials.encode("latin-1", errors="replace")  # the bytes as they were sent
-        if not compare_digest(given, admin_token.get_secret_value().encode()):
-            raise HTTPException(403, "the token is wrong; send that of OTVET_ADMIN_TOKEN")
-
-    return check
+    Raises:
+        HTTPException: 403 for everybody else.
+    """
+    caller = current_caller(request.scope)
+    if caller is None:
+        raise HTTPException(403, NOBODY_MAY)
+    if not caller.is_admin:
+        raise HTTPException(403, f"this needs the scope admin; {caller.name!r} has {names(caller.scopes)}")
 
 
 def _nothing_to_cancel(rebuilder: Rebuilder) -> str:
@@ -167,48 +185,3 @@ def _nothing_to_cancel(rebuilder: Rebuilder) -> str:
         return "no build is running; POST /index/rebuild starts one"
     writer = running.writer
     return f"the build that is running (process {writer.pid}, since {writer.since}) was not started here; stop it there"
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    """Errors as `{"detail": "what, which value, what to do"}`.
-
-    422 for bad input, 409 where somebody builds already, 503 for an index to be mended.
-    """
-
-    @app.exception_handler(RequestValidationError)
-    def bad_request(request: Request, exc: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": "; ".join(map(_reason, exc.errors()[:N_REASONS]))}, 422)
-
-    @app.exception_handler(400)
-    def unreadable_body(request: Request, exc: Exception) -> JSONResponse:
-        return JSONResponse({"detail": "the body cannot be read; send JSON in UTF-8, not deeply nested"}, 422)
-
-    @app.exception_handler(QuestionError)
-    def bad_question(request: Request, exc: QuestionError) -> JSONResponse:
-        return JSONResponse({"detail": str(exc)}, 422)
-
-    @app.exception_handler(IndexLockedError)
-    def locked(request: Request, exc: IndexLockedError) -> JSONResponse:
-        return JSONResponse({"detail": str(exc)}, 409)
-
-    @app.exception_handler(OtvetError)
-    def bad_state(request: Request, exc: OtvetError) -> JSONResponse:
-        log.error("%s %s: %s", request.method, request.url.path, exc)
-        return JSONResponse({"detail": str(exc)}, 503 if isinstance(exc, IndexStateError) else 500)
-
-
-def _reason(error: dict[str, Any]) -> str:
-    """One error of pydantic as "field, value, what is allowed"."""
-    place = ".".join(str(part) for part in error["loc"][1:]) or "body"
-    match error["type"]:
-        case "json_invalid":
-            return f"the body is no JSON: {error['ctx']['error']} at character {place}"
-        case "missing":
-            return f"{place} is missing"
-        case "extra_forbidden":
-            allowed = "there is no such field; /docs shows those that there are"
-        case "model_attributes_type":
-            allowed = "Input should be a JSON object, sent as application/json"
-        case _:
-            allowed = error["msg"]
-    return f"{place} is {SHORT.repr(error['input'])}: {allowed}"

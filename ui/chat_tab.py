@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from index.errors import OtvetError, QuestionError
 from index.text import Language
-from qa.engine import Engine
 from qa.records import MAX_QUESTION_CHARS
-from ui.answering import Step, answer_last, in_thread
+from ui.answering import Step, answer_last
+from ui.asking import Asker, in_thread
 from ui.chat_feedback import FeedbackForm, feedback_value
 from ui.chat_filters import FilterBar, PeriodChip
 from ui.chat_texts import TOLD
@@ -46,7 +46,7 @@ class ChatTab:
 
     Args:
         page: the page that it is on.
-        engine: what answers.
+        asker: what answers.
         feedback: where likes and dislikes are kept.
         t: a text of ui/chat_texts.py as Gradio translates it.
         max_concurrent_questions: that are answered at once; the others wait.
@@ -56,13 +56,14 @@ class ChatTab:
         self,
         page: gr.Blocks,
         *,
-        engine: Engine,
+        asker: Asker,
         feedback: FeedbackStore,
         t: Callable[[str], Any],
         max_concurrent_questions: int,
     ) -> None:
-        self._engine = engine
-        self._examples = AnsweredExamples(engine)
+        self._asker = asker
+        self._engine = asker.engine
+        self._examples = AnsweredExamples(asker.engine)
         self._leaving: dict[str, threading.Event] = {}  # of the sessions that are being answered
         self._draw(t, feedback)
         self._connect(page, max_concurrent_questions)
@@ -274,7 +275,7 @@ class ChatTab:
         has_left = self._leaving[session] = threading.Event()
 
         def steps(is_unwanted: Callable[[], bool]) -> Iterator[Step]:
-            return answer_last(self._engine, conversation, lambda: is_unwanted() or has_left.is_set())
+            return answer_last(self._asker, conversation, lambda: is_unwanted() or has_left.is_set())
 
         try:
             panel = ""

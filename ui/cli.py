@@ -1,4 +1,4 @@
-"""The terminal: otvet index | ask | serve | evaluate | models | users | feedback | doctor.
+"""The terminal: otvet index | ask | serve | mcp | evaluate | models | users | tokens | feedback | doctor.
 
 Heavy libraries are loaded when a command needs them.
 """
@@ -22,14 +22,17 @@ from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL
 from qa.squad import EvaluationMode, load_collection
+from ui.access import check_exposure
 from ui.building import Builder, go_to_background
 from ui.feedback_commands import feedback_app
+from ui.mcp_command import mcp
 from ui.models import models_app, pull_and_tell
 from ui.offline import go_offline
 from ui.progress import progress_bars
 from ui.render import remarks
 from ui.schemas import response_out
 from ui.settings import Settings, load_settings
+from ui.tokens_commands import tokens_app
 from ui.users_commands import users_app
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")
+app.add_typer(tokens_app, name="tokens")
 app.add_typer(feedback_app, name="feedback")
 out = Console()
 err = Console(stderr=True)
@@ -128,6 +132,7 @@ def serve(
 ) -> None:
     """Serve the page and the endpoint; POST /answer, the rest under /docs. Ctrl+C stops."""
     settings = load_settings(host=host, port=port)
+    check_exposure(settings)
     listener = _listen(settings)
     if pull_first:
         settings = _pull_if_used(settings)
@@ -138,11 +143,22 @@ def serve(
     with progress_bars() as progress:
         engine = open_engine(settings, settings, progress=progress)
     _warm_up(engine)
-    from ui.app import make_app, run_app
+    from ui.app import make_app
+    from ui.serving import run_app
 
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = escape(f"http://{host_in_url}:{settings.port}")
-    run_app(make_app(engine, settings), listener, on_start=lambda: out.print(f"Otvet answers at [bold]{url}[/bold]"))
+    app = make_app(engine, settings)
+    run_app(
+        app,
+        listener,
+        asker=app.state.asker,
+        stop_timeout_s=settings.stop_timeout_s,
+        on_start=lambda: out.print(f"Otvet answers at [bold]{url}[/bold]"),
+    )
+
+
+app.command()(mcp)
 
 
 @app.command()

@@ -6,18 +6,15 @@ input, an object that names a file of the server or an address in the world, and
 looks up whatever host it is given. The page uses none of the routes that are closed here.
 """
 
-import hmac
 import json
 from collections.abc import Callable
 
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_EVENT_BYTES = 20_000_000  # of what an event of the page is told, such as a whole conversation
 FILE_TYPE = "gradio.FileData"
-PERMIT_COOKIE = "otvet_upload"
 CLOSED = (
     "/gradio_api/file=",
     "/gradio_api/file/",
@@ -28,17 +25,6 @@ CLOSED = (
     "/gradio_api/runs",
     "/monitoring",
 )
-
-
-def upload_permit(admin_token: SecretStr) -> str:
-    """What the cookie PERMIT_COOKIE holds in the browser of one who has given the token, which it does not tell."""
-    return hmac.new(admin_token.get_secret_value().encode(), b"otvet upload", "sha256").hexdigest()
-
-
-def has_permit(request: Request, admin_token: SecretStr | None) -> bool:
-    """Whether a request brings the permit that belongs to the token."""
-    given = request.cookies.get(PERMIT_COOKIE, "").encode(errors="replace")
-    return admin_token is not None and hmac.compare_digest(given, upload_permit(admin_token).encode())
 
 
 class GradioGuard:

@@ -15,62 +15,76 @@ N_FAILED_OUT = 1_000
 class FailedOut(BaseModel):
     """An article that was not indexed, and why."""
 
-    source: str = Field(description="Its file, as seen from the corpus.")
-    line: int | None = Field(description="From 1; null where the whole file is meant.")
-    reason: str
+    source: str = Field(description="Its file, as seen from the corpus.", examples=["2025/ferry.md"])
+    line: int | None = Field(description="From 1; null where the whole file is meant.", examples=[12])
+    reason: str = Field(description="What is wrong and what to do.", examples=["the text is empty; fill it in"])
 
 
 class ReportOut(BaseModel):
     """What a build did, against the generation that served before it."""
 
-    n_articles: int = Field(description="That are indexed: those added, changed, unchanged and moved.")
-    n_chunks: int = Field(description="Of all of them.")
-    n_added: int = Field(description="Articles that were not there before.")
-    n_changed: int = Field(description="Articles in whose place another was, or now said to be in another language.")
-    n_unchanged: int = Field(description="Articles that are as they were, where they were.")
-    n_moved: int = Field(description="Articles that are as they were in another place.")
-    n_deleted: int = Field(description="Articles that were there before and have none in their place.")
-    n_duplicates: int = Field(description="Articles left out, as another has the very same content.")
-    n_embedded: int = Field(description="Articles that were embedded; a build that goes on from another has fewer.")
-    n_failed: int = Field(description="Articles that could not be read.")
-    failed: list[FailedOut] = Field(description=f"These, each with its reason; the first {N_FAILED_OUT}.")
-    seconds: float
-    articles_per_second: float = Field(description="Articles that were embedded, by all the seconds.")
+    n_articles: int = Field(description="That are indexed: those added, changed, unchanged and moved.", examples=[0])
+    n_chunks: int = Field(description="Of all of them.", examples=[0])
+    n_added: int = Field(description="Articles that were not there before.", examples=[0])
+    n_changed: int = Field(
+        description="Articles in whose place another was, or now said to be in another language.", examples=[0]
+    )
+    n_unchanged: int = Field(description="Articles that are as they were, where they were.", examples=[0])
+    n_moved: int = Field(description="Articles that are as they were in another place.", examples=[0])
+    n_deleted: int = Field(description="Articles that were there before and have none in their place.", examples=[0])
+    n_duplicates: int = Field(description="Articles left out, as another has the very same content.", examples=[0])
+    n_embedded: int = Field(
+        description="Articles that were embedded; a build that goes on from another has fewer.", examples=[0]
+    )
+    n_failed: int = Field(description="Articles that could not be read.", examples=[0])
+    failed: list[FailedOut] = Field(
+        description=f"These, each with its reason; the first {N_FAILED_OUT}.", examples=[[]]
+    )
+    seconds: float = Field(description="That it took.", examples=[17.4])
+    articles_per_second: float = Field(description="Articles that were embedded, by all the seconds.", examples=[5.7])
 
 
 class RebuildOut(BaseModel):
     """The build that runs, whoever started it."""
 
-    pid: int = Field(description="Of the process that builds.")
-    since: datetime
+    pid: int = Field(description="Of the process that builds.", examples=[4711])
+    since: datetime = Field(description="When it began, with time zone.", examples=["2026-11-26T05:00:00+00:00"])
     stage: str = Field(
         description="model, read, embed (articles), words, store (chunks); empty where it has just begun.",
         examples=["embed"],
     )
-    done: int = Field(description="Of the stage: articles or chunks.")
-    total: int = Field(description="0 where it is not known yet.")
-    seconds_left: float | None = Field(description="Of the stage embed, about; null in the others.")
-    started_here: bool = Field(description="By POST /index/rebuild of this server; only such can be cancelled here.")
+    done: int = Field(description="Of the stage: articles or chunks.", examples=[120])
+    total: int = Field(description="Of the stage; 0 where it is not known yet.", examples=[1000])
+    seconds_left: float | None = Field(
+        description="Of the stage embed, about, in seconds; null in the others.", examples=[41.5]
+    )
+    started_here: bool = Field(
+        description="By POST /index/rebuild of this server; only such can be cancelled here.", examples=[True]
+    )
 
 
 class LastRebuildOut(BaseModel):
     """How the build ended that was started here last."""
 
-    state: Literal["published", "unchanged", "failed", "cancelled"]
-    message: str
-    ended_at: datetime
+    state: Literal["published", "unchanged", "failed", "cancelled"] = Field(
+        description="How it ended.", examples=["published"]
+    )
+    message: str = Field(description="The same in words, with what to do.", examples=["g-0002 serves"])
+    ended_at: datetime = Field(description="With time zone.", examples=["2026-11-26T05:01:00+00:00"])
     report: ReportOut | None = Field(description="Null where it failed or was cancelled.")
 
 
 class IndexOut(BaseModel):
     """The generation that answers, and the builds."""
 
-    generation: str = Field(examples=["g-0001"])
-    created_at: datetime
-    n_articles: int
-    n_chunks: int
-    embedding_model: str
-    chunk_max_tokens: int
+    generation: str = Field(description="That answers.", examples=["g-0001"])
+    created_at: datetime = Field(
+        description="When it was built, with time zone.", examples=["2026-11-26T05:00:00+00:00"]
+    )
+    n_articles: int = Field(description="That are indexed.", examples=[2])
+    n_chunks: int = Field(description="Of all of them.", examples=[14])
+    embedding_model: str = Field(description="That it was built with.", examples=["multilingual-e5-small"])
+    chunk_max_tokens: int = Field(description="Most tokens of a chunk.", examples=[384])
     report: ReportOut | None = Field(description="Of the build that made this generation.")
     rebuild: RebuildOut | None = Field(description="The build that runs now, whoever started it; null for none.")
     last_rebuild: LastRebuildOut | None = Field(

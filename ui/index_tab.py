@@ -10,7 +10,6 @@ import gradio as gr
 from index.errors import IndexLockedError, IndexStateError, OtvetError
 from index.generations import current_generation, index_root, read_manifest
 from index.text import Language
-from ui.gradio_guard import PERMIT_COOKIE, upload_permit
 from ui.index_panel import Health, index_details, index_state, message, no_index
 from ui.index_schemas import IndexOut
 from ui.languages import language_of
@@ -25,10 +24,8 @@ REFRESH_S = 2  # while the tab is selected
 INDEX_TEXTS: dict[Language, dict[str, str]] = {
     "en": {
         "index_admin": "For administrators",
-        "index_off": "The index can be rebuilt from here once an administrator is known: set OTVET_USERS, or "
-        "OTVET_ADMIN_TOKEN (16 characters or more), and restart the server.",
-        "index_token": "Token of the administrator",
-        "index_enter": "Log in",
+        "index_off": "The index can be rebuilt from here once an administrator is known: set OTVET_USERS or "
+        "OTVET_API_TOKENS, and restart the server.",
         "index_rebuild": "Rebuild the index",
         "index_cancel": "Cancel the rebuild",
         "index_drop": "New articles for the corpus",
@@ -36,9 +33,7 @@ INDEX_TEXTS: dict[Language, dict[str, str]] = {
     "ru": {
         "index_admin": "Для администратора",
         "index_off": "Отсюда можно обновлять индекс, если известно, кто администратор: задайте OTVET_USERS или "
-        "OTVET_ADMIN_TOKEN (не короче 16 знаков) и перезапустите сервер.",
-        "index_token": "Токен администратора",
-        "index_enter": "Войти",
+        "OTVET_API_TOKENS и перезапустите сервер.",
         "index_rebuild": "Обновить индекс",
         "index_cancel": "Отменить обновление",
         "index_drop": "Новые статьи в корпус",
@@ -49,7 +44,6 @@ WORDS: dict[str, dict[Language, str]] = {
         "ru": "Это может только администратор. Войдите заново.",
         "en": "Only an administrator may do this. Log in again.",
     },
-    "wrong": {"ru": "Токен неверен.", "en": "The token is wrong."},
     "locked": {"ru": "Индекс уже обновляется: {reason}", "en": "The index is being rebuilt already: {reason}"},
     "failed": {"ru": "Не получилось: {reason}", "en": "That failed: {reason}"},
     "idle": {
@@ -61,26 +55,15 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Now in the corpus: {names}. To have them answered from, press “Rebuild the index”.",
     },
 }
-SET_PERMIT = f"""permit => {{
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    if (permit) document.cookie = `{PERMIT_COOKIE}=${{permit}}; path=/; SameSite=Strict${{secure}}`;
-}}"""
-
-IsAdmin = Callable[[gr.Request, str], bool]
-
+IsAdmin = Callable[[gr.Request], bool]
 
 # How all handlers are called: at once, beside the answers, and by the page only.
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 class _Desk(NamedTuple):
-    """What an administrator sees, and `token`, which is typed to become one where nobody logs in."""
+    """What an administrator sees."""
 
-    gate: gr.Column
-    token: gr.Textbox
-    enter: gr.Button
-    refused: gr.HTML
-    permit: gr.Textbox
     column: gr.Column
     rebuild: gr.Button
     cancel: gr.Button
@@ -106,10 +89,10 @@ def make_index_tab(
         index_status: what is told of the index.
         rebuilder: what the buttons start and cancel.
         settings: say who may be an administrator, and whether files may be dropped.
-        is_admin: whether a request comes from an administrator, or brings the right token. Is asked at each act.
+        is_admin: whether a request comes from an administrator. Is asked at each act.
         t: the text of a key in the language of the browser.
     """
-    has_admin = settings.users is not None or settings.admin_token is not None
+    has_admin = settings.users is not None or settings.api_tokens is not None
     with gr.Row(elem_id="otvet-index"):
         with gr.Column(scale=3, min_width=300):
             # Its element stays when its value changes, so that what is new is read out.
@@ -130,7 +113,11 @@ def make_index_tab(
         event(**look_again)
     _run_while_selected(timer, tab)
     if has_admin:
-        _add_entry(page, desk, settings, is_admin)
+
+        def meet(request: gr.Request) -> dict[str, Any]:
+            return gr.update(visible=is_admin(request))
+
+        page.load(meet, outputs=[desk.column], **QUICK)
         _add_acts(desk, rebuilder, is_admin, look_again)
         if settings.uploads:
             _add_drop(desk, settings, is_admin)
@@ -150,7 +137,6 @@ def _looking(index_status: Callable[[], IndexOut], data_dir: Path) -> Callable[.
 
 def _make_desk(settings: Settings, t: Callable[[str], Any]) -> _Desk:
     """The components; those that nobody may use are there, but not shown."""
-    has_users, has_token = settings.users is not None, settings.admin_token is not None
     with gr.Column(scale=2, min_width=300, visible=False, elem_id="otvet-index-admin") as column:
         gr.HTML(t("index_admin"), elem_classes="otvet-heading")
         rebuild = gr.Button(t("index_rebuild"), variant="primary", elem_id="otvet-index-rebuild")
@@ -164,13 +150,7 @@ def _make_desk(settings: Settings, t: Callable[[str], Any]) -> _Desk:
             elem_id="otvet-index-drop",
         )
         said = gr.HTML(elem_id="otvet-index-said", js_on_load="element.setAttribute('role', 'status')")
-    with gr.Column(scale=2, min_width=300, visible=has_token and not has_users, elem_id="otvet-index-gate") as gate:
-        gr.HTML(t("index_admin"), elem_classes="otvet-heading")
-        token = gr.Textbox(label=t("index_token"), type="password", max_lines=1, elem_id="otvet-index-token")
-        enter = gr.Button(t("index_enter"), elem_id="otvet-index-enter")
-        refused = gr.HTML(elem_id="otvet-index-refused", js_on_load="element.setAttribute('role', 'alert')")
-        permit = gr.Textbox(visible=False)
-    return _Desk(gate, token, enter, refused, permit, column, rebuild, cancel, drop, said)
+    return _Desk(column, rebuild, cancel, drop, said)
 
 
 def _look(index_status: Callable[[], IndexOut], data_dir: Path, language: Language) -> tuple[str, str, bool, bool]:
@@ -207,32 +187,11 @@ def _run_while_selected(timer: gr.Timer, tab: gr.Tab) -> None:
     tabs.select(select, outputs=[timer], **QUICK)
 
 
-def _add_entry(page: gr.Blocks, desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
-    """How an administrator is let in: by who is logged in, or by the token."""
-    admin_token = settings.admin_token
-    if settings.users is not None or admin_token is None:
-
-        def meet(request: gr.Request) -> dict[str, Any]:
-            return gr.update(visible=is_admin(request, ""))
-
-        page.load(meet, outputs=[desk.column], **QUICK)
-        return
-
-    def enter(token: str, request: gr.Request) -> list[Any]:
-        if not is_admin(request, token):
-            return [gr.skip(), gr.skip(), _told("wrong", request), ""]
-        return [gr.update(visible=False), gr.update(visible=True), "", upload_permit(admin_token)]
-
-    outputs = [desk.gate, desk.column, desk.refused, desk.permit]
-    entered = gr.on([desk.enter.click, desk.token.submit], enter, inputs=[desk.token], outputs=outputs, **QUICK)
-    entered.then(None, inputs=[desk.permit], js=SET_PERMIT, **QUICK)
-
-
 def _add_acts(desk: _Desk, rebuilder: Rebuilder, is_admin: IsAdmin, look_again: dict[str, Any]) -> None:
     """The buttons."""
 
-    def start(token: str, request: gr.Request) -> str:
-        if not is_admin(request, token):
+    def start(request: gr.Request) -> str:
+        if not is_admin(request):
             return _told("denied", request)
         try:
             rebuilder.start()
@@ -242,20 +201,20 @@ def _add_acts(desk: _Desk, rebuilder: Rebuilder, is_admin: IsAdmin, look_again: 
             return _told("failed", request, reason=str(exc))
         return ""
 
-    def cancel(token: str, request: gr.Request) -> str:
-        if not is_admin(request, token):
+    def cancel(request: gr.Request) -> str:
+        if not is_admin(request):
             return _told("denied", request)
         return "" if rebuilder.cancel() else _told("idle", request)
 
     for button, act in ((desk.rebuild, start), (desk.cancel, cancel)):
-        button.click(act, inputs=[desk.token], outputs=[desk.said], **QUICK).then(**look_again)
+        button.click(act, outputs=[desk.said], **QUICK).then(**look_again)
 
 
 def _add_drop(desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
     """The field for files. Without preprocessing, which leaves an empty file behind for each (Gradio 6.31)."""
 
-    def put(files: list[dict[str, Any]] | None, token: str, request: gr.Request) -> tuple[None, str]:
-        if not is_admin(request, token):
+    def put(files: list[dict[str, Any]] | None, request: gr.Request) -> tuple[None, str]:
+        if not is_admin(request):
             return None, _told("denied", request)
         uploaded = [Path(file["path"]) for file in files or []]
         try:
@@ -268,7 +227,7 @@ def _add_drop(desk: _Desk, settings: Settings, is_admin: IsAdmin) -> None:
         log.info("%d files were put into the corpus", len(names))
         return None, message(WORDS["put"][language_of(request)].format(names=", ".join(names)), is_good=True)
 
-    desk.drop.upload(put, inputs=[desk.drop, desk.token], outputs=[desk.drop, desk.said], preprocess=False, **QUICK)
+    desk.drop.upload(put, inputs=[desk.drop], outputs=[desk.drop, desk.said], preprocess=False, **QUICK)
 
 
 def _told(what: str, request: gr.Request, **values: str) -> str:

@@ -13,6 +13,10 @@ WORDS: dict[str, dict[Language, str]] = {
     "title": {"ru": "Вход · Ответ", "en": "Log in · Otvet"},
     "heading": {"ru": "Ответ", "en": "Otvet"},
     "lead": {"ru": "Войдите, чтобы спрашивать у\u00a0статей.", "en": "Log in to ask the articles."},
+    "with_token": {
+        "ru": "С\u00a0токеном: его имя, а\u00a0вместо пароля\u00a0— сам токен.",
+        "en": "With a token: its name, and the token as the password.",
+    },
     "name": {"ru": "Имя", "en": "Name"},
     "password": {"ru": "Пароль", "en": "Password"},
     "submit": {"ru": "Войти", "en": "Log in"},
@@ -63,9 +67,24 @@ ICON = "data:,"  # else browsers ask for /favicon.ico, which needs a login
 
 
 def login_page(
-    language: Language, *, next_path: str, name: str = "", trouble: Trouble | None = None, wait_s: int = 0
+    language: Language,
+    *,
+    next_path: str,
+    name: str = "",
+    trouble: Trouble | None = None,
+    wait_s: int = 0,
+    takes_tokens: bool = False,
 ) -> str:
-    """The form. `trouble` is what was wrong with the last attempt; `wait_s` says how long one that is slowed waits."""
+    """The form.
+
+    Args:
+        language: of its words.
+        next_path: where a login leads to.
+        name: what was typed before.
+        trouble: what was wrong with the last attempt.
+        wait_s: how long one that is slowed waits, in seconds.
+        takes_tokens: whether a token will do for a password, which is told then.
+    """
     alert = ""
     if trouble is not None:
         message = WORDS[trouble][language].format(wait=_wait(wait_s, language))
@@ -73,8 +92,9 @@ def login_page(
     described = ' aria-describedby="trouble"' if trouble else ""
     invalid = ' aria-invalid="true"' if trouble == "wrong" else ""
     focus_name, focus_password = ("", " autofocus") if name else (" autofocus", "")
+    token = f"<p>{WORDS['with_token'][language]}</p>" if takes_tokens else ""
     body = (
-        f"<h1>{WORDS['heading'][language]}</h1><p>{WORDS['lead'][language]}</p>{alert}"
+        f"<h1>{WORDS['heading'][language]}</h1><p>{WORDS['lead'][language]}</p>{token}{alert}"
         '<form method="post" action="/login">'
         f'<input type="hidden" name="next" value="{escape(next_path)}">'
         f'<label>{WORDS["name"][language]}<input name="name" value="{escape(name)}" required maxlength="64"'

@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 
 from index.text import Language
-from qa.engine import Engine
 from ui.access import Admin
 from ui.articles_panel import ARTICLES_CSS, ARTICLES_TEXTS
 from ui.articles_tab import make_articles_tab
+from ui.asking import Asker
 from ui.chat_tab import ChatTab
 from ui.chat_texts import CHAT_TEXTS
 from ui.feedback import FILE_NAME, FeedbackStore
@@ -71,9 +71,9 @@ HEADER: dict[str, dict[Language, str]] = {
 
 
 def make_page(
-    engine: Engine, settings: Settings, *, rebuilder: Rebuilder, index_status: Callable[[], IndexOut], admin: Admin
+    asker: Asker, settings: Settings, *, rebuilder: Rebuilder, index_status: Callable[[], IndexOut], admin: Admin
 ) -> gr.Blocks:
-    """The page over an engine. Mount it with `theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N`."""
+    """The page. Mount it with `theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N`."""
     page = gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with page:
         header = gr.HTML(elem_id="otvet-header")
@@ -81,13 +81,13 @@ def make_page(
             with gr.Tab(I18N("tab_chat"), id="chat"):
                 ChatTab(
                     page,
-                    engine=engine,
+                    asker=asker,
                     feedback=FeedbackStore(settings.data_dir / FILE_NAME),
                     t=I18N,
                     max_concurrent_questions=settings.max_concurrent_questions,
                 )
             with gr.Tab(I18N("tab_articles"), id="articles") as articles:
-                make_articles_tab(engine.index, articles, I18N)
+                make_articles_tab(asker.engine.index, articles, I18N)
             with gr.Tab(I18N("tab_index"), id="index") as index:
                 make_index_tab(
                     page,

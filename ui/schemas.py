@@ -20,6 +20,7 @@ from qa.records import (
     Mode,
     Question,
     Refusal,
+    RefusalReason,
     Response,
     Source,
     Turn,
@@ -37,7 +38,7 @@ def _only_iso_text(value: object) -> object:
     raise PydanticCustomError("day", "Input should be a day as YYYY-MM-DD")
 
 
-Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=str | None)]
+Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=date | None)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MAX_K)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS)]
@@ -52,12 +53,17 @@ class FiltersIn(_In):
 
     published_from: Day = Field(default=None, description="First day, YYYY-MM-DD, included.", examples=["2025-10-01"])
     published_to: Day = Field(default=None, description="Last day, YYYY-MM-DD, included.", examples=["2025-10-31"])
-    publisher: str | None = Field(default=None, max_length=500, description="Exact name of the publisher.")
+    publisher: str | None = Field(
+        default=None, max_length=500, description="Exact name of the publisher.", examples=["Вестник"]
+    )
     language: str | None = Field(
         default=None, max_length=20, description="ISO 639-1 code of the articles' language.", examples=["ru"]
     )
     article_ids: list[Id] | None = Field(
-        default=None, max_length=MAX_IDS, description="Only these articles; null for all."
+        default=None,
+        max_length=MAX_IDS,
+        description="Only these articles; null for all.",
+        examples=[["17e9bb12db920b17"]],
     )
 
     def filters(self) -> Filters:
@@ -69,19 +75,29 @@ class FiltersIn(_In):
 class TurnIn(_In):
     """One message of the conversation before the question."""
 
-    role: Literal["user", "assistant"]
-    content: str = Field(max_length=MAX_TURN_CHARS)
+    role: Literal["user", "assistant"] = Field(description="Who said it.", examples=["user"])
+    content: str = Field(
+        max_length=MAX_TURN_CHARS, description="What was said.", examples=["What did Maduro ask Iran for?"]
+    )
 
 
 class QuestionIn(FiltersIn):
     """A question, what came before it, and how to answer."""
 
     question: Text = Field(description="In Russian or English.", examples=["What did Maduro ask Iran for?"])
-    history: list[TurnIn] = Field(default=[], max_length=MAX_TURNS, description="Oldest first.")
-    k: Count | None = Field(default=None, description="Chunks to retrieve.")
-    mode: Mode = Field(default="auto", description="By quotes, by the language model, or by the one that is there.")
+    history: list[TurnIn] = Field(
+        default=[], max_length=MAX_TURNS, description="What was said before, oldest first.", examples=[[]]
+    )
+    k: Count | None = Field(default=None, description="Chunks to retrieve; null for OTVET_K.", examples=[5])
+    mode: Mode = Field(
+        default="auto",
+        description="`extractive`: by quotes; `generative`: by the language model; `auto`: by that where there is one.",
+        examples=["auto"],
+    )
     use_dates: bool = Field(
-        default=True, description="Let a period that the question names limit the days of publication."
+        default=True,
+        description="Let a period that the question names limit the days of publication.",
+        examples=[True],
     )
 
     def to_question(self) -> Question:
@@ -93,79 +109,110 @@ class QuestionIn(FiltersIn):
 class QueryIn(FiltersIn):
     """A query for `/search`."""
 
-    query: Text = Field(examples=["договор о партнёрстве"])
-    k: Count = Field(default=10, description="Most hits to return.")
+    query: Text = Field(description="Words or a question, in Russian or English.", examples=["договор о партнёрстве"])
+    k: Count = Field(default=10, description="Most hits to return.", examples=[10])
 
 
 class PageIn(FiltersIn):
     """Which of the articles that pass the filters to list."""
 
-    offset: int = Field(default=0, ge=0, le=10**9, description="Articles to pass over.")
-    limit: int = Field(default=100, ge=1, le=1000, description="Most articles to return.")
+    offset: int = Field(default=0, ge=0, le=10**9, description="Articles to pass over.", examples=[0])
+    limit: int = Field(default=100, ge=1, le=1000, description="Most articles to return.", examples=[100])
 
 
 class SourceOut(BaseModel):
     """The article behind a citation."""
 
-    article_id: str
-    title: str
-    published_at: date | None
-    publisher: str | None
-    url: str | None
-    language: str = Field(description="ISO 639-1 code of the article's language.")
+    article_id: str = Field(description="Names the article; GET /articles/{article_id}.", examples=["17e9bb12db920b17"])
+    title: str = Field(description="Its headline.", examples=["Паром снова ходит"])
+    published_at: date | None = Field(
+        description="Day of publication, YYYY-MM-DD; null where unknown.", examples=["2025-10-31"]
+    )
+    publisher: str | None = Field(description="Who published it; null where unknown.", examples=["Вестник"])
+    url: str | None = Field(description="Of the original; null where unknown.", examples=["https://news.example.org/1"])
+    language: str = Field(description="ISO 639-1 code of the article's language.", examples=["ru"])
 
 
-class CitationOut(SourceOut):
+class SliceOut(SourceOut):
+    """Characters `start` to `end` of an article's text."""
+
+    start: int = Field(description="First character, counted from 0 in Unicode code points.", examples=[0])
+    end: int = Field(description="The character after the last one.", examples=[70])
+
+
+class CitationOut(SliceOut):
     """An exact quote: characters `start` to `end` of the article's text."""
 
-    marker: int = Field(description="n of the [n] in the text, from 1.")
-    quote: str
-    start: int
-    end: int
-    score: float = Field(description="Of the passage, 0 to 1, higher is better.")
+    marker: int = Field(description="n of the [n] in the text, from 1.", examples=[1])
+    quote: str = Field(description="Word for word as in the article.", examples=["Паром ходит по вторникам."])
+    score: float = Field(description="Of its passage, 0 to 1, higher is better.", examples=[0.87])
 
 
 class PeriodOut(BaseModel):
-    """Days of publication that the search kept to, because the question names them; null for no bound."""
+    """Days of publication that the search kept to, because the question names them."""
 
-    published_from: date | None
-    published_to: date | None
-    words: str = Field(description="The words of the question that named them.")
+    published_from: date | None = Field(description="First day, included; null for no bound.", examples=["2025-10-01"])
+    published_to: date | None = Field(description="Last day, included; null for no bound.", examples=["2025-10-31"])
+    words: str = Field(description="The words of the question that named them.", examples=["в октябре 2025 года"])
 
 
 class DisagreementOut(BaseModel):
     """Two citations that tell of one thing and differ in a number or a date."""
 
-    markers: tuple[int, int]
-    words: tuple[str, str] = Field(description="What each of them says, word for word.")
+    markers: tuple[int, int] = Field(description="Of the two citations.", examples=[[1, 2]])
+    words: tuple[str, str] = Field(
+        description="What each of them says, word for word.", examples=[["12 человек", "15 человек"]]
+    )
 
 
-class AnswerOut(BaseModel):
+class TokensOut(BaseModel):
+    """What the language model read and wrote."""
+
+    prompt: int = Field(description="Tokens that it read.", examples=[512])
+    completion: int = Field(description="Tokens that it wrote.", examples=[48])
+
+
+class _ResponseOut(BaseModel):
+    """What answers and refusals have in common."""
+
+    text: str = Field(description="For people, in `language`.", examples=["Паром ходит по вторникам. [1]"])
+    language: str = Field(description="ISO 639-1 code of the text's language.", examples=["ru"])
+    period: PeriodOut | None = Field(description="The days that the question limited the search to; null for none.")
+    query: str | None = Field(
+        description="A follow-up as it was searched for; null for a question as typed.",
+        examples=["Когда ходит паром?"],
+    )
+    generation: str = Field(default="", description="Of the index that answered.", examples=["g-0001"])
+    timings_ms: dict[str, float] = Field(
+        description="Milliseconds by stage, and `total`.", examples=[{"retrieve": 18.4, "total": 31.2}]
+    )
+
+
+class AnswerOut(_ResponseOut):
     """An answer; each [n] in its text has its citation."""
 
-    kind: Literal["answer"] = "answer"
-    text: str
-    language: str
-    mode: AnswerMode = Field(description="How: by quotes, by the language model, or as talk that needs no article.")
-    citations: list[CitationOut]
-    notice: str | None = Field(description="What a reader should know of how it was found or written.")
-    period: PeriodOut | None
-    query: str | None = Field(description="A follow-up as it was searched for; null for a question as typed.")
-    disagreements: list[DisagreementOut]
-    timings_ms: dict[str, float]
+    kind: Literal["answer"] = Field(default="answer", description="Tells answers from refusals.")
+    mode: AnswerMode = Field(
+        description="How: by quotes, by the language model, or as talk that needs no article.", examples=["extractive"]
+    )
+    citations: list[CitationOut] = Field(description="In the order of their markers.")
+    notice: str | None = Field(
+        description="What a reader should know of how it was found or written; null for nothing.", examples=[None]
+    )
+    disagreements: list[DisagreementOut] = Field(description="Where the articles that are cited differ.")
+    tokens: TokensOut | None = Field(
+        default=None, description="Null where no language model wrote, or it does not tell."
+    )
 
 
-class RefusalOut(BaseModel):
+class RefusalOut(_ResponseOut):
     """The articles hold no answer; `nearest` are those that come nearest."""
 
-    kind: Literal["refusal"] = "refusal"
-    reason: str
-    text: str
-    language: str
-    nearest: list[SourceOut]
-    period: PeriodOut | None
-    query: str | None
-    timings_ms: dict[str, float]
+    kind: Literal["refusal"] = Field(default="refusal", description="Tells refusals from answers.")
+    reason: RefusalReason = Field(
+        description="Why: nothing found, nothing relevant, or nothing that states it.", examples=["not_relevant"]
+    )
+    nearest: list[SourceOut] = Field(description="Articles that come nearest, the nearest first.")
 
 
 ResponseOut = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
@@ -174,54 +221,68 @@ ResponseOut = Annotated[AnswerOut | RefusalOut, Field(discriminator="kind")]
 class LegsOut(BaseModel):
     """What each leg of the search says of a chunk."""
 
-    cosine: float = Field(description="Of the query with the chunk, -1 to 1.")
-    sentence: float = Field(description="The highest one with a sentence of the chunk, -1 to 1.")
-    share: float = Field(description="Of the query's words, by weight, that the chunk holds, 0 to 1.")
-    max_sim: float = Field(description="How near the chunk's words come to the query's on average, -1 to 1.")
+    cosine: float = Field(description="Of the query with the chunk, -1 to 1.", examples=[0.86])
+    sentence: float = Field(description="The highest one with a sentence of the chunk, -1 to 1.", examples=[0.88])
+    share: float = Field(description="Of the query's words, by weight, that the chunk holds, 0 to 1.", examples=[0.7])
+    max_sim: float = Field(
+        description="How near the chunk's words come to the query's on average, -1 to 1.", examples=[0.6]
+    )
 
 
-class RepeatOut(SourceOut):
+class RepeatOut(SliceOut):
     """A chunk of another article that tells the same in nearly the same words."""
 
-    text: str
-    start: int
-    end: int
+    text: str = Field(description="The chunk, word for word.", examples=["Паром ходит по вторникам."])
 
 
 class HitOut(RepeatOut):
     """A chunk that was found."""
 
-    rank: int
-    score: float = Field(description="How likely it answers, 0 to 1, higher is better.")
-    legs: LegsOut | None
-    repeats: list[RepeatOut]
+    rank: int = Field(description="From 1, the best.", examples=[1])
+    score: float = Field(description="How likely it answers, 0 to 1, higher is better.", examples=[0.87])
+    legs: LegsOut | None = Field(description="What each leg of the search says of it; null where it was not asked.")
+    repeats: list[RepeatOut] = Field(description="Chunks of other articles that tell the same.")
 
 
 class HitsOut(BaseModel):
     """What a search found, best first."""
 
-    hits: list[HitOut]
+    hits: list[HitOut] = Field(description="Best first, at most `k`.")
 
 
 class ArticleHead(SourceOut):
     """An article without its text."""
 
-    authors: list[str]
-    source: str
-    n_chars: int
+    authors: list[str] = Field(description="As the article names them.", examples=[["Анна Иванова"]])
+    source: str = Field(description="Its file, as seen from the corpus.", examples=["2025/ferry.md"])
+    n_chars: int = Field(description="Length of its text, in characters.", examples=[1840])
 
 
 class ArticleOut(ArticleHead):
     """An article."""
 
-    text: str
+    text: str = Field(description="What citations count the characters of.", examples=["Паром ходит по вторникам."])
 
 
 class ArticlesOut(BaseModel):
     """A page of articles, newest first, and how many there are in all."""
 
-    n_articles: int
-    articles: list[ArticleHead]
+    n_articles: int = Field(description="That pass the filters.", examples=[2])
+    articles: list[ArticleHead] = Field(description="Newest first.")
+
+
+class HealthOut(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = Field(default="ok", description="Always this.")
+
+
+class ReadyOut(BaseModel):
+    """Everything is loaded."""
+
+    status: Literal["ready"] = Field(default="ready", description="Always this.")
+    generation: str = Field(description="That serves.", examples=["g-0001"])
+    n_articles: int = Field(description="That are indexed.", examples=[2])
 
 
 def response_out(response: Response) -> AnswerOut | RefusalOut:
@@ -263,18 +324,21 @@ def _answer_out(answer: Answer) -> AnswerOut:
         period=_period_out(answer.period),
         query=answer.query,
         disagreements=[DisagreementOut(**asdict(found)) for found in answer.disagreements],
+        generation=answer.generation,
+        tokens=TokensOut(**asdict(answer.tokens)) if answer.tokens else None,
         timings_ms=answer.timings_ms,
     )
 
 
 def _refusal_out(refusal: Refusal) -> RefusalOut:
     return RefusalOut(
-        reason=refusal.reason.value,
+        reason=refusal.reason,
         text=refusal.text,
         language=refusal.language,
         nearest=[SourceOut(**_source_fields(source)) for source in refusal.nearest],
         period=_period_out(refusal.period),
         query=refusal.query,
+        generation=refusal.generation,
         timings_ms=refusal.timings_ms,
     )
 

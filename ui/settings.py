@@ -2,10 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from index.errors import SettingsError
 from index.settings import IndexSettings
@@ -13,6 +19,14 @@ from qa.settings import AnswerSettings
 
 PREFIX = "OTVET_"
 TOML_FILE = "otvet.toml"
+
+
+def _split(names: object) -> object:
+    """A text with commas as its parts."""
+    return tuple(filter(None, map(str.strip, names.split(",")))) if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class ServerSettings(BaseModel):
@@ -28,16 +42,51 @@ class ServerSettings(BaseModel):
     users: Path | None = Field(
         default=None, description="File of those who may log in, made by `otvet users add`; without it all may read."
     )
+    api_tokens: Path | None = Field(
+        default=None,
+        description="File of the tokens that programs send, made by `otvet tokens add`; without it none is asked for.",
+    )
     session_hours: float = Field(
         default=12, gt=0, le=24 * 365, description="Hours after which a person has to log in again."
     )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names of this server that requests may give as Host, comma separated, `*.example.org` for all "
+        "below one; IP addresses, localhost and OTVET_HOST always may.",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Sites whose pages may call the endpoint from a browser, comma separated, for example "
+        "https://news.example.org; none by default.",
+    )
+    max_body_bytes: int = Field(
+        default=1_000_000, ge=10_000, le=1_000_000_000, description="Longest body that the endpoint reads, in bytes."
+    )
+    rate_limit: int = Field(
+        default=300,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute from one token, user or address; 0 for no limit. A caller on this machine that "
+        "sends no token has none.",
+    )
+    stop_timeout_s: float = Field(
+        default=30, ge=0, le=3600, description="Seconds that running answers have to end in when the server is stopped."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How the server logs: lines for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="From which level on the server logs; each request is told at `info`."
+    )
+    log_questions: bool = Field(default=False, description="Whether the log tells what is asked.")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Collector that OpenTelemetry spans are sent to by gRPC, for example http://127.0.0.1:4317; "
+        "needs the extra `otel`.",
+    )
     uploads: bool = Field(
         default=False, description="Whether administrators may put article files into the corpus from the page."
-    )
-    admin_token: SecretStr | None = Field(
-        default=None,
-        min_length=16,
-        description="Bearer token that rebuilds over HTTP ask for, 16 characters or more; without it there are none.",
     )
 
 
@@ -48,7 +97,7 @@ class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, toml_file=TOML_FILE, extra="forbid", frozen=True
     )
 
-    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf", "users")
+    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf", "users", "api_tokens")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         try:

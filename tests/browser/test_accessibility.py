@@ -17,10 +17,12 @@ from index.serving import Index
 from pages import ask, ready
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
+from ui.scopes import Scope
+from ui.settings import Settings
+from ui.tokens import Tokens
 
 OpenPage = Callable[..., Page]
-Serve = Callable[[Engine], AbstractContextManager[str]]
-TOKEN = "a-token-of-the-tests"
+Serve = Callable[..., AbstractContextManager[str]]
 QUESTION = "Оркестр сыграет на площади у фонтана?"
 UNKNOWN = "Сколько стоит слон?"
 ARTICLES = [
@@ -53,10 +55,24 @@ def engine_over(index: Index, chat_model: BaseChatModel | None = None) -> Engine
 def place(index: Index, tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTVET_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        patch.setenv("OTVET_ADMIN_TOKEN", TOKEN)
-        patch.setenv("OTVET_UPLOADS", "true")
         with serve(engine_over(index)) as url:
             yield url
+
+
+@pytest.fixture(scope="module")
+def guarded(index: Index, tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[tuple[str, str]]:
+    """Where one logs in; gives the token "admin", too."""
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = Tokens(folder / "tokens.json")
+    token = tokens.add("admin", frozenset(Scope))
+    with serve(engine_over(index), Settings(data_dir=folder, api_tokens=tokens.path, uploads=True)) as url:
+        yield url, token
+
+
+def log_in(page: Page, token: str) -> None:
+    page.locator("input[name=name]").fill("admin")
+    page.locator("input[name=password]").fill(token)
+    page.get_by_role("button").click()
 
 
 def faults(page: Page, state: str) -> list[str]:
@@ -124,17 +140,16 @@ def states(page: Page) -> Iterator[str]:
     yield "articles"
     page.get_by_role("tab", name="Индекс").click()
     expect(page.locator("#otvet-index-details dl").first).to_be_visible()
-    yield "index"
-    page.locator("#otvet-index-token input").fill(TOKEN)
-    page.locator("#otvet-index-enter").click()
     expect(page.locator("#otvet-index-rebuild")).to_be_visible()
-    yield "admin"
+    yield "index"
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_no_serious_fault_in_any_state(open_page: OpenPage, place: str, dark: bool, width: int) -> None:
-    page = open_page(place, locale="ru-RU", dark=dark, width=width, height=844)
+def test_no_serious_fault_in_any_state(open_page: OpenPage, guarded: tuple[str, str], dark: bool, width: int) -> None:
+    url, token = guarded
+    page = open_page(url, locale="ru-RU", dark=dark, width=width, height=844)
+    log_in(page, token)
     found = []
     for state in states(page):
         page.wait_for_timeout(250)
@@ -156,9 +171,9 @@ def test_login_has_no_serious_fault(
     dark: bool,
     width: int,
 ) -> None:
-    users = tmp_path / "users.json"
-    users.write_text(json.dumps({"version": 1, "users": []}), encoding="utf-8")
-    monkeypatch.setenv("OTVET_USERS", str(users))
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text(json.dumps({"version": 1, "tokens": []}), encoding="utf-8")
+    monkeypatch.setenv("OTVET_API_TOKENS", str(tokens))
     with serve(engine_over(index)) as url:
         page = open_page(f"{url}/login", dark=dark, width=width, policy_at_work=True)
         expect(page.locator("input[name=name]")).to_be_focused()

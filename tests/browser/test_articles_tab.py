@@ -16,8 +16,8 @@ from fakes import HashedWordsModel, open_index, publish_articles
 from index.articles import ARTICLES
 from index.generations import index_root, require_generation
 from index.serving import Index
-from ui.app import PAGE_POLICY
 from ui.articles_tab import make_articles_tab
+from ui.headers import PAGE_POLICY
 from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME
 
 OpenPage = Callable[..., Page]

@@ -12,7 +12,7 @@ import gradio as gr
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from playwright.sync_api import Locator, Page, expect
 
 from apps import listening
@@ -25,16 +25,20 @@ from qa.engine import make_engine
 from qa.settings import AnswerSettings
 from ui.access import Admin
 from ui.api import index_status
-from ui.gradio_guard import GradioGuard, has_permit
+from ui.callers import open_callers
+from ui.gradio_guard import GradioGuard
 from ui.index_tab import INDEX_TEXTS, make_index_tab
+from ui.login import add_login
 from ui.page import PAGE_CSS, THEME
 from ui.rebuilding import Rebuilder
+from ui.scopes import ASK_AND_READ, Scope, current_caller
 from ui.settings import Settings
+from ui.tokens import Tokens
+from ui.users import Users
 
 OpenPage = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
 
-TOKEN = "a-token-of-the-tests"
 EVIL = "<img src=x onerror=alert(1)>"
 BRIDGE = "date 2025-03-01 The bridge over the river was opened."
 I18N = gr.I18n(
@@ -50,6 +54,12 @@ class Site:
     url: str
     settings: Settings
     model: EmbeddingModel
+    tokens: Tokens
+
+    def client(self, scopes: frozenset[Scope]) -> httpx.Client:
+        """A program with a token of its own."""
+        token = self.tokens.add(f"program {len(self.tokens.all())}", scopes)
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def build(self) -> None:
         build_index([self.settings.corpus], settings=self.settings, model=self.model)
@@ -61,8 +71,10 @@ class Site:
 def make_tab_app(settings: Settings, index: Index, model: EmbeddingModel, rebuilder: Rebuilder) -> FastAPI:
     """The tab and another one, mounted as in ui/app.py."""
     engine = make_engine(index, model, AnswerSettings())
+    callers = open_callers(settings)
+    admin = Admin(callers, uploads=settings.uploads)
     app = FastAPI()
-    app.add_middleware(GradioGuard, may_upload=lambda request: has_permit(request, settings.admin_token))
+    app.add_middleware(GradioGuard, may_upload=admin.may_upload)
     with gr.Blocks(analytics_enabled=False, fill_width=True) as page, gr.Tabs():
         with gr.Tab(I18N("other")):
             gr.Markdown("Nothing to see here.")
@@ -73,11 +85,10 @@ def make_tab_app(settings: Settings, index: Index, model: EmbeddingModel, rebuil
                 index_status=lambda: index_status(engine, rebuilder),
                 rebuilder=rebuilder,
                 settings=settings,
-                # With users, everybody is an administrator here; who is one is tested elsewhere.
-                is_admin=(lambda request, token: True) if settings.users else Admin(settings, None).allows,
+                is_admin=admin.allows,
                 t=I18N,
             )
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         page,
         path="/",
@@ -86,7 +97,15 @@ def make_tab_app(settings: Settings, index: Index, model: EmbeddingModel, rebuil
         i18n=I18N,
         footer_links=[],
         ssr_mode=False,
+        auth_dependency=caller_name if callers.are_asked else None,
     )
+    add_login(app, settings, callers)
+    return app
+
+
+def caller_name(request: Request) -> str | None:
+    caller = current_caller(request)
+    return caller.name if caller else None
 
 
 Open = Callable[..., AbstractContextManager[Site]]
@@ -98,7 +117,11 @@ def site(tmp_path: Path, model: EmbeddingModel, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
 
     @contextmanager
-    def opened(**chosen: Any) -> Iterator[Site]:
+    def opened(*, with_tokens: bool = False, **chosen: Any) -> Iterator[Site]:
+        tokens = Tokens(tmp_path / "tokens.json")
+        if with_tokens:
+            tokens.add("somebody", ASK_AND_READ)
+            chosen["api_tokens"] = tokens.path
         corpus = tmp_path / "corpus"
         corpus.mkdir()
         (corpus / "bridge.txt").write_text(BRIDGE)
@@ -108,7 +131,7 @@ def site(tmp_path: Path, model: EmbeddingModel, monkeypatch: pytest.MonkeyPatch)
         build_index([corpus], settings=settings, model=model)
         index, rebuilder = Index(settings, model), Rebuilder(settings)
         with listening(lambda: make_tab_app(settings, index, model, rebuilder)) as url:
-            yield Site(url, settings, model)
+            yield Site(url, settings, model, tokens)
         rebuilder.close()
         index.close()
 
@@ -126,10 +149,13 @@ def overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-def enter(page: Page) -> None:
-    page.locator("#otvet-index-token input").fill(TOKEN)
-    page.locator("#otvet-index-enter").click()
-    expect(page.locator("#otvet-index-rebuild")).to_be_visible()
+def enter(page: Page, served: Site, scopes: frozenset[Scope] = frozenset(Scope)) -> Locator:
+    """Log in with a new token; gives the tab."""
+    name = f"person {len(served.tokens.all())}"
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=password]").fill(served.tokens.add(name, scopes))
+    page.get_by_role("button").click()
+    return select(page)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -147,8 +173,8 @@ def test_what_serves_is_told_and_a_build_is_followed(
         expect(details).to_contain_text("g-0001")
         expect(details.locator(".otvet-ix-unread b")).to_have_text([f"{EVIL}.txt", "old.md:1"])
         expect(details.locator("img")).to_have_count(0)
-        expect(page.locator("#otvet-index-off")).to_contain_text("OTVET_ADMIN_TOKEN")
-        expect(page.locator("#otvet-index-rebuild, #otvet-index-token")).to_have_count(0)
+        expect(page.locator("#otvet-index-off")).to_contain_text("OTVET_API_TOKENS")
+        expect(page.locator("#otvet-index-rebuild")).to_have_count(0)
         shoot(page, shot)
         with writing(served.settings.data_dir) as (_, tell):
             time.sleep(0.6)  # the progress is written down twice a second
@@ -165,24 +191,25 @@ def test_what_serves_is_told_and_a_build_is_followed(
         page.context.close()
 
 
-def test_the_token_opens_the_buttons_and_a_build_is_started_and_cancelled(
-    open_page: OpenPage, site: Open, shoot: Shoot
-) -> None:
-    with site(admin_token=TOKEN) as served:
+def test_who_is_no_administrator_sees_no_buttons(open_page: OpenPage, site: Open, shoot: Shoot) -> None:
+    with site(with_tokens=True, uploads=True) as served:
+        page = open_page(served.url)
+        enter(page, served, ASK_AND_READ)
+        expect(page.locator("#otvet-index-details")).to_contain_text("g-0001")
+        expect(page.locator("#otvet-index-rebuild, #otvet-index-drop, #otvet-index-off")).to_have_count(0)
+        shoot(page, "index-no-admin")
+        page.context.close()
+
+
+def test_administrators_start_and_cancel_builds(open_page: OpenPage, site: Open, shoot: Shoot) -> None:
+    with site(with_tokens=True) as served:
         for number in range(400):
             text = f"Порт номер {number} принял судно {number * 7} с зерном. Судно разгрузили за {number} часов."
             (served.settings.corpus / f"port-{number}.txt").write_text(text)
         page = open_page(served.url, locale="ru-RU")
-        shown = select(page)
-        expect(page.locator("#otvet-index-rebuild, #otvet-index-off")).to_have_count(0)
-        page.locator("#otvet-index-token input").fill("not-the-token-at-all")
-        page.locator("#otvet-index-token input").press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("Токен неверен.")
-        expect(page.locator("#otvet-index-rebuild")).to_have_count(0)
-        shoot(page, "index-token")
-        enter(page)
-        expect(page.locator("#otvet-index-token")).to_be_hidden()
-        expect(page.locator("#otvet-index-drop, #otvet-index-cancel")).to_have_count(0)
+        shown = enter(page, served)
+        expect(page.locator("#otvet-index-rebuild")).to_be_visible()
+        expect(page.locator("#otvet-index-drop, #otvet-index-cancel, #otvet-index-off")).to_have_count(0)
         shoot(page, "index-admin")
         page.locator("#otvet-index-rebuild").click()
         expect(page.get_by_role("progressbar")).to_be_visible()
@@ -204,10 +231,9 @@ def test_dropped_files_come_into_the_corpus_and_into_the_index(
     for path, text in ((good, "Паром снова ходит."), (empty, " "), (markup, "The <i>tunnel</i> was closed.")):
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)
-    with site(admin_token=TOKEN, uploads=True) as served:
+    with site(with_tokens=True, uploads=True) as served:
         page = open_page(served.url)
-        select(page)
-        enter(page)
+        enter(page, served)
         before = served.names()
         drop, said = page.locator("#otvet-index-drop input[type=file]"), page.locator("#otvet-index-said")
         drop.set_input_files([good, empty])
@@ -229,12 +255,17 @@ def test_dropped_files_come_into_the_corpus_and_into_the_index(
         page.context.close()
 
 
-def test_an_administrator_who_is_logged_in_needs_no_token(open_page: OpenPage, site: Open, tmp_path: Path) -> None:
-    with site(users=tmp_path / "users", admin_token=TOKEN) as served:
+def test_a_user_may_be_an_administrator(open_page: OpenPage, site: Open, tmp_path: Path) -> None:
+    users = Users(tmp_path / "users.json")
+    users.add("Анна", "correct horse", is_admin=True)
+    with site(users=users.path) as served:
         page = open_page(served.url)
+        page.locator("input[name=name]").fill("Анна")
+        page.locator("input[name=password]").fill("correct horse")
+        page.get_by_role("button").click()
         select(page)
         expect(page.locator("#otvet-index-rebuild")).to_be_visible()
-        expect(page.locator("#otvet-index-token, #otvet-index-off")).to_have_count(0)
+        expect(page.locator("#otvet-index-off")).to_have_count(0)
         page.context.close()
 
 
@@ -260,13 +291,12 @@ def test_an_index_that_is_not_well_says_so(open_page: OpenPage, site: Open, shoo
 def test_a_phone_scrolls_in_one_direction_and_nothing_bars_anybody(
     open_page: OpenPage, site: Open, shoot: Shoot, dark: bool
 ) -> None:
-    with site(admin_token=TOKEN, uploads=True) as served:
+    with site(with_tokens=True, uploads=True) as served:
         page = open_page(served.url, locale="ru-RU", dark=dark, width=390, height=2200)
-        select(page)
-        expect(page.locator("#otvet-index-details")).to_contain_text("g-0001")
         assert overflow(page) <= 0
-        assert not faults(page)
-        enter(page)
+        enter(page, served)
+        expect(page.locator("#otvet-index-details")).to_contain_text("g-0001")
+        expect(page.locator("#otvet-index-rebuild")).to_be_visible()
         assert overflow(page) <= 0
         assert not faults(page)
         shoot(page, f"index-phone-{'dark' if dark else 'light'}")
@@ -296,25 +326,27 @@ def test_it_is_asked_only_while_the_tab_is_selected(open_page: OpenPage, site: O
         page.context.close()
 
 
-def call(url: str, elem_id: str, event: str, data: list[Any]) -> Any:
+def call(client: httpx.Client, elem_id: str, event: str, data: list[Any]) -> Any:
     """What the page does when something is clicked or dropped, done by a program; gives the values that come back."""
-    config = httpx.get(f"{url}/config", timeout=60).json()
+    config = client.get("/config").json()
     ids = {component["props"].get("elem_id"): component["id"] for component in config["components"]}
     [n] = [d["id"] for d in config["dependencies"] if [ids[elem_id], event] in d["targets"] and d["backend_fn"]]
     request = {"fn_index": n, "data": data, "session_hash": "s"}
-    return httpx.post(f"{url}/gradio_api/run/predict", json=request, timeout=60).raise_for_status().json()["data"]
+    return client.post("/gradio_api/run/predict", json=request).raise_for_status().json()["data"]
 
 
-def test_programs_without_the_token_do_nothing_either(site: Open, tmp_path: Path) -> None:
-    with site(admin_token=TOKEN, uploads=True) as served:
-        for token in ("", "not-the-token-at-all"):
-            for button in ("otvet-index-rebuild", "otvet-index-cancel"):
-                assert "Only an administrator" in call(served.url, button, "click", [token])[0]
-            assert "Only an administrator" in call(served.url, "otvet-index-drop", "upload", [None, token])[1]
+def test_programs_that_are_no_administrators_do_nothing_either(site: Open) -> None:
+    with site(with_tokens=True, uploads=True) as served:
         files = [("files", ("a.txt", b"text"))]
-        assert httpx.post(f"{served.url}/gradio_api/upload", files=files, timeout=60).status_code == 403
-        with writing(served.settings.data_dir):
-            [said] = call(served.url, "otvet-index-rebuild", "click", [TOKEN])
-            assert "The index is being rebuilt already: another build is running (process" in said
-        [said] = call(served.url, "otvet-index-cancel", "click", [TOKEN])
-        assert "Nothing to cancel" in said
+        with served.client(ASK_AND_READ) as client:
+            for button in ("otvet-index-rebuild", "otvet-index-cancel"):
+                assert "Only an administrator" in call(client, button, "click", [])[0]
+            assert "Only an administrator" in call(client, "otvet-index-drop", "upload", [None])[1]
+            assert client.post("/gradio_api/upload", files=files).status_code == 403
+        with served.client(frozenset(Scope)) as client:
+            with writing(served.settings.data_dir):
+                [said] = call(client, "otvet-index-rebuild", "click", [])
+                assert "The index is being rebuilt already: another build is running (process" in said
+            [said] = call(client, "otvet-index-cancel", "click", [])
+            assert "Nothing to cancel" in said
+            assert client.post("/gradio_api/upload", files=files).status_code == 200

@@ -45,8 +45,13 @@ def answered(client: TestClient, **asked: Any) -> dict[str, Any]:
 
 def refused(response: Response, status: int = 422) -> str:
     assert response.status_code == status, response.text
-    assert set(response.json()) == {"detail"}
-    detail = response.json()["detail"]
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert problem["type"].startswith("urn:otvet:problem:")
+    assert problem["status"] == status
+    assert problem["request_id"] == response.headers["x-request-id"]
+    detail = problem["detail"]
     assert isinstance(detail, str)
     return detail
 
@@ -57,7 +62,7 @@ def post_raw(client: TestClient, content: bytes | str, path: str = "/answer") ->
 
 def test_answer_has_every_field(client: TestClient) -> None:
     body = answered(client)
-    more = {"notice", "period", "query", "disagreements", "timings_ms"}
+    more = {"notice", "period", "query", "disagreements", "generation", "tokens", "timings_ms"}
     assert set(body) == {"kind", "text", "language", "mode", "citations"} | more
     assert (body["kind"], body["mode"], body["language"], body["notice"]) == ("answer", "extractive", "ru", None)
     assert (body["period"], body["query"], body["disagreements"]) == (None, None, [])
@@ -76,7 +81,7 @@ def test_answer_has_every_field(client: TestClient) -> None:
 
 def test_refusal_has_every_field(client: TestClient) -> None:
     body = answered(client, question="Как приготовить борщ?")
-    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "query", "timings_ms"}
+    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "query", "generation", "timings_ms"}
     assert (body["kind"], body["reason"], body["language"]) == ("refusal", "not_relevant", "ru")
     assert body["period"] is None
     assert body["text"]
@@ -191,7 +196,8 @@ def test_docs_ask_nothing_of_other_hosts(client: TestClient) -> None:
         assert client.get(file).status_code == 200, file
     paths = client.get("/openapi.json").json()["paths"]
     routes = {"/answer", "/search", "/articles", "/articles/{article_id}", "/health", "/ready"}
-    assert set(paths) == routes | {"/index", "/index/rebuild"}
+    openai = {"/v1/chat/completions", "/v1/models", "/v1/models/{model}"}
+    assert set(paths) == routes | openai | {"/answer/stream", "/index", "/index/rebuild"}
 
 
 def test_the_page_is_served(client: TestClient) -> None:
@@ -360,7 +366,7 @@ def test_nested_body_is_refused_at_any_depth(client: TestClient, n: int) -> None
 
 
 def test_many_wrong_fields_are_not_all_told(client: TestClient) -> None:
-    detail = refused(client.post("/answer", json={str(number): "x" * 1000 for number in range(1000)}))
+    detail = refused(client.post("/answer", json={str(number): "x" * 900 for number in range(1000)}))
     assert len(detail) < 2000
 
 

@@ -28,6 +28,7 @@ from index.settings import IndexSettings
 from places import CACHE_DIR
 from qa.engine import open_engine
 from ui.answering import answer_last
+from ui.asking import Asker
 from ui.cli import main
 from ui.conversation import Conversation, Exchange
 from ui.messages import messages
@@ -296,7 +297,9 @@ def test_period_and_difference_come_out_of_every_door_alike(otvet: Otvet, monkey
     over_http = TestClient(app_over(engine)).post("/answer", json={"question": BLAST, "language": "ru"}).json()
     assert over_http.pop("timings_ms")
     assert over_http == printed
-    *_, (conversation, _) = answer_last(engine, Conversation(exchanges=[Exchange(question=BLAST)]), lambda: False)
+    *_, (conversation, _) = answer_last(
+        Asker(engine), Conversation(exchanges=[Exchange(question=BLAST)]), lambda: False
+    )
     assert conversation.last is not None
     assert conversation.last.response is not None
     whole = TestClient(app_over(engine)).post("/answer", json={"question": BLAST}).json()

@@ -23,6 +23,8 @@ from qa.language import speaks
 from qa.records import Answer, PassagesFound, QuotesFound, Refusal
 from qa.settings import AnswerSettings
 
+PATIENCE_S = 600  # generous, because machines that run tests are slow and busy
+
 
 @pytest.fixture(scope="module")
 def chat_model(chat_gguf: Path) -> EmbeddedChatModel:
@@ -34,7 +36,7 @@ def chat_model(chat_gguf: Path) -> EmbeddedChatModel:
 @pytest.fixture(scope="module")
 def engine(sample_settings: IndexSettings, model: EmbeddingModel, chat_model: EmbeddedChatModel) -> Iterator[Engine]:
     with closing(Index(sample_settings, model)) as index:
-        yield make_engine(index, model, AnswerSettings(), chat_model)
+        yield make_engine(index, model, AnswerSettings(answer_timeout_s=PATIENCE_S), chat_model)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,8 @@ def test_an_answer_in_the_questions_language_with_checked_quotes(
     assert (answer.mode, answer.language) == ("generative", language)
     assert speaks(answer.text, language)
     assert told in answer.text
+    assert answer.tokens is not None
+    assert answer.tokens.prompt > 100 > answer.tokens.completion > 5
     assert answer.citations
     for citation in answer.citations:
         article = engine.index.article(citation.source.article_id)
@@ -98,10 +102,55 @@ def test_weights_that_cannot_be_loaded_are_named(tmp_path: Path, there: bool) ->
         made.invoke("Hello")
 
 
+def embedded(gguf: Path, **values: Any) -> EmbeddedChatModel:
+    return EmbeddedChatModel(gguf=gguf, context_tokens=2048, max_tokens=20, timeout_s=300, **values)
+
+
+def unready(chat_model: EmbeddedChatModel, settings: IndexSettings, model: EmbeddingModel) -> list[str]:
+    with closing(Index(settings, model)) as index:
+        return make_engine(index, model, AnswerSettings(), chat_model).unready()
+
+
+def test_weights_that_cannot_be_loaded_are_left_alone_for_a_while(
+    tmp_path: Path, sample_settings: IndexSettings, model: EmbeddingModel
+) -> None:
+    gguf = tmp_path / "late.gguf"
+    made = embedded(gguf, load_again_after_s=3600)
+    [reason] = unready(made, sample_settings, model)
+    assert "late.gguf" in reason
+    with pytest.raises(ChatModelError, match="is not there"):
+        made.load()
+    gguf.write_bytes(b"GGUF but not really")
+    with pytest.raises(ChatModelError, match="is not there"):
+        made.load()
+    [reason] = unready(made, sample_settings, model)
+    assert "is not there" in reason
+    at_once = embedded(tmp_path / "later.gguf", load_again_after_s=0)
+    with pytest.raises(ChatModelError, match="is not there"):
+        at_once.load()
+    at_once.gguf.write_bytes(b"GGUF but not really")
+    with pytest.raises(ChatModelError, match="cannot load"):
+        at_once.load()
+    assert not at_once.is_loaded
+
+
+def test_weights_that_were_mended_are_loaded_without_a_restart(
+    tmp_path: Path, chat_gguf: Path, sample_settings: IndexSettings, model: EmbeddingModel
+) -> None:
+    made = embedded(tmp_path / "late.gguf", load_again_after_s=0)
+    with pytest.raises(ChatModelError, match="is not there"):
+        made.load()
+    made.gguf.symlink_to(chat_gguf)
+    assert "".join(stream_text(made, [HumanMessage("Say yes.")], {}, max_completion_tokens=4))
+    assert made.is_loaded
+    assert unready(made, sample_settings, model) == []
+
+
 def test_the_terminal_answers_by_the_embedded_model(
     chat_gguf: Path, sample_settings: IndexSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTVET_CHAT_MODEL", "embedded")
+    monkeypatch.setenv("OTVET_ANSWER_TIMEOUT_S", str(PATIENCE_S))
     monkeypatch.setenv("OTVET_DATA_DIR", str(sample_settings.data_dir))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy has no way to the model's port
     command = [

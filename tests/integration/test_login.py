@@ -27,7 +27,11 @@ from starlette.websockets import WebSocketDisconnect
 from apps import app_over
 from index.errors import UsersError
 from qa.engine import Engine
-from ui.login import COOKIE, add_login, current_user, local_path, session_key
+from ui.callers import Callers, open_callers
+from ui.gate import local_path
+from ui.login import add_login
+from ui.scopes import current_caller
+from ui.sessions import COOKIE, session_key
 from ui.settings import Settings
 from ui.throttle import Throttle
 from ui.users import Users
@@ -95,7 +99,7 @@ def app_of(place: Place, *, page: bool = False) -> FastAPI:
         @app.get("/who")
         @app.post("/who")
         def who(request: Request) -> dict[str, Any]:
-            user = current_user(request)
+            user = current_caller(request)
             return {"name": user.name, "is_admin": user.is_admin} if user else {}
 
         @app.get("/stream")
@@ -110,16 +114,16 @@ def app_of(place: Place, *, page: bool = False) -> FastAPI:
         @app.post("/index/rebuild")
         @app.delete("/index/rebuild")
         def rebuild() -> dict[str, str]:
-            return {"asked": "for the token here"}
+            return {"rebuilt": "yes"}
 
         @app.websocket("/socket")
         async def socket(websocket: WebSocket) -> None:
-            user = current_user(websocket)
+            user = current_caller(websocket)
             await websocket.accept()
             await websocket.send_text(user.name if user else "nobody")
             await websocket.close()
 
-        add_login(app, place.settings, clock=place.clock)
+        add_login(app, place.settings, open_callers(place.settings), clock=place.clock)
         if page:
             mount_page(app)
         return app
@@ -138,7 +142,7 @@ def name_of(request: gr.Request) -> str:
 
 
 def user_name(request: Request) -> str:
-    user = current_user(request)
+    user = current_caller(request)
     return user.name if user else ""
 
 
@@ -184,7 +188,7 @@ def test_without_the_setting_nothing_is_asked(tmp_path: Path) -> None:
     app = FastAPI()
     app.get("/who")(lambda: {"in": True})
     before = list(app.routes)
-    add_login(app, Settings(data_dir=tmp_path / "data"))
+    add_login(app, Settings(data_dir=tmp_path / "data"), Callers())
     assert app.routes == before
     assert TestClient(app).get("/who").status_code == 200
     assert not (tmp_path / "data").exists()
@@ -250,7 +254,8 @@ def test_everything_but_login_and_health_is_closed(place: Place, page: bool) -> 
         response = client.get(path, headers={"accept": "*/*"})
         assert response.status_code == 401, path
         assert "/login" in response.json()["detail"]
-        assert "www-authenticate" not in response.headers
+        is_told = path in ("/docs", "/openapi.json")
+        assert response.headers.get("www-authenticate") == ("Bearer" if is_told else None), path
     for method, path in [
         ("HEAD", "/"),
         ("POST", "/who"),
@@ -281,9 +286,7 @@ def test_the_page_works_for_who_is_in(place: Place) -> None:
 
 
 def test_the_real_application_is_closed_too(place: Place, sample_engine: Engine) -> None:
-    app = app_over(sample_engine)
-    add_login(app, place.settings, clock=place.clock)
-    client = TestClient(app, follow_redirects=False)
+    client = TestClient(app_over(sample_engine, place.settings), follow_redirects=False)
     question = {"question": "What did Maduro ask Iran for?"}
     for path in ["/", "/articles", "/index", "/docs", "/config", "/read/0", "/static/img/logo.svg"]:
         assert client.get(path).status_code == 401, path
@@ -291,8 +294,8 @@ def test_the_real_application_is_closed_too(place: Place, sample_engine: Engine)
         assert client.post(path, json=question).status_code == 401, path
     assert client.get("/ready").json()["n_articles"] == 12
     assert client.post("/answer", json=question, headers=basic("boris", OTHER_PASSWORD)).json()["kind"] == "answer"
-    token = {"authorization": "Bearer a-wrong-token"}
-    assert client.post("/index/rebuild", headers=token).status_code == 403
+    assert client.post("/index/rebuild", headers={"authorization": "Bearer a-wrong-token"}).status_code == 401
+    assert client.post("/index/rebuild", headers=basic("boris", OTHER_PASSWORD)).status_code == 403
     assert log_in(client).status_code == 303
     assert client.get("/", headers=BROWSER).status_code == 200
     assert client.get("/articles").json()["n_articles"] == 12
@@ -490,7 +493,7 @@ def test_a_broken_file_lets_nobody_in_until_it_is_mended(
         assert not is_in(client)
         assert not is_in(client)
         assert log_in(client).status_code == 401
-    assert [record.name for record in caplog.records] == ["ui.users"]
+    assert [record.name for record in caplog.records] == ["ui.entries"]
     place.users.path.write_text(sound, encoding="utf-8")
     assert is_in(client)
 
@@ -501,7 +504,7 @@ def test_a_server_without_a_sound_file_does_not_start(tmp_path: Path, content: s
     if content:
         path.write_text(content)
     with pytest.raises(UsersError, match="users add NAME") as caught:
-        add_login(FastAPI(), Settings(users=path, data_dir=tmp_path / "data"))
+        open_callers(Settings(users=path, data_dir=tmp_path / "data"))
     assert str(path) in str(caught.value)
 
 
@@ -711,14 +714,35 @@ def test_the_loop_goes_on_while_a_password_is_verified(place: Place) -> None:
     assert order.index("health") < 6
 
 
-def test_the_token_of_rebuilds_is_left_to_its_own_check(client: TestClient) -> None:
-    token = {"authorization": "Bearer whatever"}
-    assert client.post("/index/rebuild", headers=token).json() == {"asked": "for the token here"}
-    assert client.delete("/index/rebuild", headers=token).status_code == 200
-    assert client.get("/index/rebuild", headers={**token, "accept": "*/*"}).status_code == 401
-    for path in ["/who", "/index/rebuild/", "/"]:
-        assert client.post(path, headers=token).status_code == 401
-    assert client.post("/index/rebuild", headers={**token, "origin": "http://evil.example"}).status_code == 403
+def test_rebuilds_are_for_administrators(client: TestClient) -> None:
+    for method in ("POST", "DELETE"):
+        assert client.request(method, "/index/rebuild").status_code == 401
+        refused = client.request(method, "/index/rebuild", headers=basic("boris", OTHER_PASSWORD))
+        assert refused.status_code == 403
+        assert refused.json()["detail"] == "this needs the scope admin; 'boris' has ask and read"
+        assert client.request(method, "/index/rebuild", headers=basic("Анна", PASSWORD)).json() == {"rebuilt": "yes"}
+    elsewhere = {**basic("Анна", PASSWORD), "origin": "http://evil.example"}
+    assert client.post("/index/rebuild", headers=elsewhere).status_code == 403
+
+
+@pytest.mark.parametrize("has_login", [True, False])
+def test_pages_of_other_sites_change_nothing_but_where_they_are_allowed(place: Place, has_login: bool) -> None:
+    """Also where nobody logs in: a browser may reach what others do not."""
+    app = FastAPI()
+    app.post("/answer")(lambda: {"answered": True})
+    app.get("/answer")(lambda: {"answered": True})
+    callers = open_callers(place.settings) if has_login else Callers()
+    add_login(app, place.settings, callers, cors_origins=["https://news.example"])
+    client = TestClient(app, headers=basic("boris", OTHER_PASSWORD))
+    elsewhere = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert client.post("/answer").status_code == 200
+    assert client.get("/answer", headers=elsewhere).status_code == 200
+    assert client.post("/answer", headers=elsewhere).status_code == 403
+    for site in ("cross-site", "same-site"):
+        allowed = {"origin": "https://news.example", "sec-fetch-site": site}
+        assert client.post("/answer", headers=allowed).status_code == 200
+    for origin in ("http://news.example", "https://news.example:444", "https://a.news.example", "null"):
+        assert client.post("/answer", headers={"origin": origin}).status_code == 403, origin
 
 
 XSS = ['"><script>alert(1)</script>', "' onfocus=alert(1) autofocus x='", "<img src=x onerror=alert(1)>", "&quot;>"]

@@ -1,14 +1,10 @@
 """A chat model behind a real HTTP endpoint on loopback that speaks OpenAI's chat completions, streamed."""
 
-import json
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -16,77 +12,17 @@ from langchain_openai import ChatOpenAI
 
 from fakes import HashedWordsModel, open_index
 from index.serving import Index
+from model_server import HANG, Endpoint, serving
 from qa.chain import AnswerChain
 from qa.chat_models import make_chat_model
 from qa.engine import make_engine
 from qa.language import MODEL_FAILED
-from qa.records import Answer, Question, Refusal, RefusalReason, Restarted
+from qa.records import Answer, Question, Refusal, RefusalReason, Restarted, Tokens
 from qa.settings import AnswerSettings
 
 TEXT = "Оркестр сыграет на площади у фонтана."
 QUESTION = "Оркестр сыграет на площади у фонтана?"
 CITED = ["У фонт", "ана на площади ", "[", "1] [4]", "."]
-HANG = "hang"
-
-
-@dataclass
-class Endpoint:
-    """Streams `pieces`, or answers with `status`; remembers the requests. A piece `HANG` never comes."""
-
-    pieces: list[str] = field(default_factory=list)
-    status: int = 200
-    requests: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
-    url: str = ""
-    closing: Event = field(default_factory=Event)
-
-
-def handler_of(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            endpoint.requests.append((self.path, headers, body))
-            self.send_response(endpoint.status)
-            self.send_header("Content-Type", "text/event-stream" if endpoint.status == 200 else "application/json")
-            self.end_headers()
-            if endpoint.status != 200:
-                self.wfile.write(b'{"error": {"message": "out of memory", "type": "server_error"}}')
-                return
-            for piece in endpoint.pieces:
-                if piece == HANG:
-                    endpoint.closing.wait()
-                    return
-                self.send_event(json.dumps(chunk({"content": piece})))
-            self.send_event(json.dumps(chunk({}, finish_reason="stop")))
-            self.send_event("[DONE]")
-
-        def send_event(self, data: str) -> None:
-            self.wfile.write(f"data: {data}\n\n".encode())
-            self.wfile.flush()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-    return Handler
-
-
-def chunk(delta: dict[str, str], *, finish_reason: str | None = None) -> dict[str, Any]:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "tiny", "choices": [choice]}
-
-
-@contextmanager
-def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(endpoint)) as server:
-        endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield endpoint
-        finally:
-            endpoint.closing.set()
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +88,40 @@ def test_a_key_is_sent_only_when_it_was_given(
     with serving(Endpoint(CITED)) as endpoint:
         assert isinstance(chain_with(index, endpoint.url, chat_api_key=key).invoke(QUESTION), Answer)
     assert [headers["authorization"] for _, headers, _ in endpoint.requests] == [sent or f"Bearer {key}"]
+
+
+def test_the_tokens_of_both_tries_are_told(index: Index) -> None:
+    with serving(Endpoint(["The elephant is grey [1]."], usage=(700, 5))) as endpoint:
+        chain = chain_with(index, endpoint.url)
+        quotes = chain.invoke(QUESTION)
+        assert_quotes_with_notice(quotes)
+        endpoint.pieces = CITED
+        written = chain.invoke(QUESTION)
+    assert isinstance(quotes, Answer)
+    assert isinstance(written, Answer)
+    assert len(endpoint.requests) == 3
+    assert quotes.tokens == Tokens(1400, 10)
+    assert (written.mode, written.tokens) == ("generative", Tokens(700, 5))
+
+
+def test_an_endpoint_that_refuses_to_tell_its_tokens_is_asked_without(index: Index) -> None:
+    with serving(Endpoint(CITED, usage=(700, 5), refuses_usage=True)) as endpoint:
+        chain = chain_with(index, endpoint.url)
+        answers = [chain.invoke(QUESTION), chain.invoke(QUESTION)]
+    for answer in answers:
+        assert isinstance(answer, Answer)
+        assert (answer.mode, answer.tokens) == ("generative", None)
+    assert ["stream_options" in body for _, _, body in endpoint.requests] == [True, False, False]
+
+
+def test_an_endpoint_that_refuses_all_is_asked_for_its_tokens_again(index: Index) -> None:
+    with serving(Endpoint(CITED, status=400, usage=(700, 5))) as endpoint:
+        chain = chain_with(index, endpoint.url)
+        assert_quotes_with_notice(chain.invoke(QUESTION))
+        endpoint.status = 200
+        answer = chain.invoke(QUESTION)
+    assert isinstance(answer, Answer)
+    assert answer.tokens == Tokens(700, 5)
 
 
 def test_no_answer_is_a_refusal(index: Index) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from places import ROOT
 from qa.engine import Engine
 from qa.records import Answer
 from ui.cli import app as cli
+from ui.scopes import Scope
 from ui.settings import Settings
+from ui.tokens import Tokens
 
 README = (ROOT / "README.md").read_text("utf-8")
 HOME = str(Path.home())
@@ -78,23 +81,30 @@ def test_endpoint_example(sample_engine: Engine) -> None:
         assert route == "/docs" or route in client.get("/openapi.json").json()["paths"], route
 
 
-def test_rebuild_example(sample_engine: Engine) -> None:
+def test_rebuild_example(sample_engine: Engine, tmp_path: Path) -> None:
     _, words = shell_lines("curl")
     url = next(word for word in words if word.startswith("http"))
     name, value = words[words.index("-H") + 1].split(": ")
     assert words[words.index("-X") + 1] == "POST"
-    reply = TestClient(app_over(sample_engine)).post(url.removeprefix("http://127.0.0.1:7860"), headers={name: value})
-    assert reply.status_code == 403
-    assert "OTVET_ADMIN_TOKEN is not set" in reply.json()["detail"]
+    tokens = Tokens(tmp_path / "tokens.json")
+    [command] = [line for line in shell_lines("otvet tokens") if "admin" in line]
+    scopes = frozenset(Scope(word) for flag, word in pairwise(command) if flag == "--scope")
+    given = value.replace("$TOKEN", tokens.add(command[3], scopes))
+    settings = Settings(api_tokens=tokens.path, corpus=tmp_path / "none", data_dir=tmp_path / "data")
+    with TestClient(app_over(sample_engine, settings)) as client:
+        reply = client.post(url.removeprefix("http://127.0.0.1:7860"), headers={name: given})
+        assert reply.status_code == 202
+        assert client.get("/index", headers={name: given}).status_code == 200
 
 
 def test_terminal_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("OTVET_USERS", str(tmp_path / "users.json"))
+    monkeypatch.setenv("OTVET_API_TOKENS", str(tmp_path / "tokens.json"))
     for words in shell_lines("otvet"):
         result = CliRunner().invoke(cli, words[1:], input="correct horse\n")
         assert result.exit_code == 0, (words, result.output)
-    assert len(shell_lines("otvet")) == 6
+    assert len(shell_lines("otvet")) == 8
 
 
 def test_make_targets_exist() -> None:

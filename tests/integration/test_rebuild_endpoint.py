@@ -25,10 +25,10 @@ from processes import environment, is_running, serving, wait_for
 from qa.engine import Engine
 from ui.app import following
 from ui.rebuilding import Rebuilder
+from ui.scopes import Scope
 from ui.settings import Settings
+from ui.tokens import Tokens
 
-TOKEN = "a-token-of-the-tests"
-ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 BRIDGE = "date 2025-03-01 Старый мост через реку закрыли на ремонт."
 FERRY = "date 2025-03-02 Паром «Чайка» снова ходит у дальнего причала."
 REPORT = {
@@ -55,15 +55,20 @@ class Server:
     process: subprocess.Popen[str]
     corpus: Path
     data_dir: Path
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
     def index(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/index", timeout=60).raise_for_status().json())
+        return dict(httpx.get(f"{self.url}/index", headers=self.headers, timeout=60).raise_for_status().json())
 
     def post(self) -> httpx.Response:
-        return httpx.post(f"{self.url}/index/rebuild", headers=ADMIN, timeout=60)
+        return httpx.post(f"{self.url}/index/rebuild", headers=self.headers, timeout=60)
 
     def delete(self) -> httpx.Response:
-        return httpx.delete(f"{self.url}/index/rebuild", headers=ADMIN, timeout=60)
+        return httpx.delete(f"{self.url}/index/rebuild", headers=self.headers, timeout=60)
 
     def build_here(self, model: EmbeddingModel) -> str:
         """What a build by somebody else would do, but quicker; gives the generation."""
@@ -83,7 +88,8 @@ class Server:
         return dict(index["last_rebuild"])
 
     def titles(self, query: str) -> list[str]:
-        reply = httpx.post(f"{self.url}/search", json={"query": query, "k": 3}, timeout=60)
+        asked = {"query": query, "k": 3}
+        reply = httpx.post(f"{self.url}/search", json=asked, headers=self.headers, timeout=60)
         return [hit["text"] for hit in reply.raise_for_status().json()["hits"]]
 
 
@@ -94,9 +100,11 @@ def running_server(folder: Path, model: EmbeddingModel) -> Iterator[Server]:
     (corpus / "bridge.txt").write_text(BRIDGE)
     settings = IndexSettings(data_dir=folder / "data", cache_dir=CACHE_DIR)
     build_index([corpus], settings=settings, model=model)
-    env = environment(settings.data_dir, OTVET_ADMIN_TOKEN=TOKEN, OTVET_CORPUS=str(corpus))
+    tokens = Tokens(folder / "tokens.json")
+    token = tokens.add("deploy", frozenset({Scope.READ, Scope.ADMIN}))
+    env = environment(settings.data_dir, OTVET_API_TOKENS=str(tokens.path), OTVET_CORPUS=str(corpus))
     with serving(env, folder) as (url, process):
-        yield Server(url, process, corpus, settings.data_dir)
+        yield Server(url, process, corpus, settings.data_dir, token)
 
 
 @pytest.fixture(scope="module")
@@ -129,44 +137,32 @@ def n_done(server: Server) -> int:
 
 
 @pytest.fixture(scope="module")
-def guarded(sample_engine: Engine) -> TestClient:
-    return TestClient(app_over(sample_engine, Settings(admin_token=TOKEN)))
-
-
-WRONG = {
-    "missing": {},
-    "wrong": {"Authorization": "Bearer not-the-token-of-the-tests"},
-    "of another length": {"Authorization": "Bearer a"},
-    "empty": {"Authorization": "Bearer "},
-    "another scheme": {"Authorization": f"Basic {TOKEN}"},
-    "no scheme": {"Authorization": TOKEN},
-    "of odd characters": {"Authorization": b"Bearer \xff\xfe-token-of-the-tests"},
-}
+def guarded(sample_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    """Sends the token of an administrator with each request that does not say otherwise."""
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = Tokens(folder / "tokens.json")
+    token = tokens.add("deploy", frozenset({Scope.READ, Scope.ADMIN}))
+    settings = Settings(api_tokens=tokens.path, data_dir=folder)
+    return TestClient(app_over(sample_engine, settings), headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-@pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
-def test_without_the_token_nothing_is_started_or_cancelled(
-    guarded: TestClient, sample_settings: IndexSettings, method: str, headers: dict[str, str]
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, {"Authorization": "Bearer otvet_any"}])
+def test_where_there_is_no_administrator_nobody_may(
+    sample_engine: Engine, sample_settings: IndexSettings, method: str, headers: dict[str, str]
 ) -> None:
-    reply = guarded.request(method, "/index/rebuild", headers=headers)
+    """With one, who may is tested in test_token_access.py and test_login.py."""
+    client = TestClient(app_over(sample_engine))
+    reply = client.request(method, "/index/rebuild", headers=headers)
     assert reply.status_code == 403
-    assert "OTVET_ADMIN_TOKEN" in reply.json()["detail"]
-    assert TOKEN not in reply.text
-    assert guarded.get("/index").json()["rebuild"] is None
+    for word in ("neither OTVET_API_TOKENS nor OTVET_USERS is set", "otvet tokens add NAME --scope admin"):
+        assert word in reply.json()["detail"]
+    assert client.get("/index").json()["rebuild"] is None
     check_unlocked(sample_settings.data_dir)
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, ADMIN])
-def test_where_no_token_is_set_nobody_may(sample_engine: Engine, method: str, headers: dict[str, str]) -> None:
-    reply = TestClient(app_over(sample_engine)).request(method, "/index/rebuild", headers=headers)
-    assert reply.status_code == 403
-    assert "OTVET_ADMIN_TOKEN is not set" in reply.json()["detail"]
-
-
 def test_nothing_to_cancel(guarded: TestClient) -> None:
-    reply = guarded.delete("/index/rebuild", headers=ADMIN)
+    reply = guarded.delete("/index/rebuild")
     assert reply.status_code == 409
     assert "no build is running" in reply.json()["detail"]
 
@@ -246,7 +242,7 @@ def test_settings_of_the_build_are_those_in_force_and_no_secret_is_among_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FORCE_COLOR makes programs write to a pipe as to a terminal."""
-    for name, value in (("OTVET_ADMIN_TOKEN", TOKEN), ("OTVET_CORPUS", "/no/such"), ("FORCE_COLOR", "1")):
+    for name, value in (("OTVET_CHAT_API_KEY", "a-key"), ("OTVET_CORPUS", "/no/such"), ("FORCE_COLOR", "1")):
         monkeypatch.setenv(name, value)
     (tmp_path / "otvet.toml").write_text('k = 7\nembedding_model = "/no/such"\n')
     monkeypatch.chdir(tmp_path)

@@ -24,7 +24,8 @@ from qa.embedded import EmbeddedChatModel
 from qa.engine import Engine, make_engine
 from qa.settings import AnswerSettings
 from qa.stopping import stopping_config
-from ui.answering import answer_last, in_thread
+from ui.answering import answer_last
+from ui.asking import Asker, in_thread
 from ui.conversation import Conversation, Exchange
 
 # On two cores (2026-11-26): reading LONG takes 90 CPU seconds, counting as far as COUNT asks even more; what was
@@ -116,7 +117,7 @@ def test_a_reader_who_leaves_the_page_stops_the_model(engine: Engine, loaded: Em
     conversation = Conversation(exchanges=[Exchange(question="What did Maduro ask Iran for?")])
 
     async def left_while_it_writes() -> float:
-        steps = in_thread(lambda is_stopped: answer_last(engine, conversation, is_stopped))
+        steps = in_thread(lambda is_stopped: answer_last(Asker(engine), conversation, is_stopped))
         async for step in steps:
             if step.stage is not None and step.stage.name == "writing":
                 break

@@ -1,25 +1,22 @@
-"""From the last question to its response, step by step; what is shown around a quote; the thread that it runs in."""
+"""From the last question to its response, step by step; what is shown around a quote."""
 
-import asyncio
 import logging
-import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Event
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.runnables import RunnableConfig
 
 from fakes import HashedWordsModel, ScriptedChatModel, open_index, publish_articles
 from index.errors import AnswerStoppedError, ChatModelError, IndexMissingError
 from index.sentences import Span, split_sentences
+from processes import becomes
 from qa.chain import AnswerChain
 from qa.engine import Engine, make_engine
 from qa.records import (
@@ -38,7 +35,8 @@ from qa.records import (
 )
 from qa.records import Event as ChainEvent
 from qa.settings import AnswerSettings
-from ui.answering import MAX_AROUND_CHARS, UNEXPECTED, Step, answer_last, around, in_thread, surrounding
+from ui.answering import MAX_AROUND_CHARS, UNEXPECTED, Step, answer_last, around, surrounding
+from ui.asking import Asker
 from ui.conversation import Around, Conversation, Exchange
 from ui.messages import Stage
 from ui.schemas import MAX_TURN_CHARS, AnswerOut, FiltersIn, RefusalOut, response_out
@@ -107,7 +105,7 @@ def asked(*questions: str, **values: Any) -> Conversation:
 
 def steps_of(engine: Engine, told: Told, conversation: Conversation | None = None) -> list[Step]:
     engine = replace(engine, chain=cast("AnswerChain", told))
-    return list(answer_last(engine, conversation or asked(), lambda: False))
+    return list(answer_last(Asker(engine), conversation or asked(), lambda: False))
 
 
 def last_of(step: Step) -> Exchange:
@@ -141,7 +139,7 @@ def check_steps(steps: Sequence[Step], engine: Engine) -> Exchange:
 
 
 def test_an_answer_by_quotes(engine: Engine) -> None:
-    steps = list(answer_last(engine, asked(), lambda: False))
+    steps = list(answer_last(Asker(engine), asked(), lambda: False))
     ended = check_steps(steps, engine)
     assert isinstance(ended.response, AnswerOut)
     assert ended.response.mode == "extractive"
@@ -153,7 +151,7 @@ def test_an_answer_by_quotes(engine: Engine) -> None:
 
 
 def test_an_answer_comes_with_what_is_around_its_quotes(engine: Engine) -> None:
-    *_, last = answer_last(engine, asked(ASK_FERRY), lambda: False)
+    *_, last = answer_last(Asker(engine), asked(ASK_FERRY), lambda: False)
     assert isinstance(response := last_of(last).response, AnswerOut)
     assert FERRY in response.citations[0].quote
     found = last_of(last).around[0]
@@ -165,7 +163,7 @@ def test_an_answer_comes_with_what_is_around_its_quotes(engine: Engine) -> None:
 def test_quotes_stand_in_until_the_language_model_has_written(engine: Engine) -> None:
     model = ScriptedChatModel(replies=[["Мост закрыли. [1] ", "Его построили из дуба, ", "а чинили дважды. [1]"]])
     generative = make_engine(engine.index, HashedWordsModel(), AnswerSettings(), model)
-    steps = list(answer_last(generative, asked(), lambda: False))
+    steps = list(answer_last(Asker(generative), asked(), lambda: False))
     ended = check_steps(steps, generative)
     assert isinstance(ended.response, AnswerOut)
     assert ended.response.mode == "generative"
@@ -185,7 +183,7 @@ def test_quotes_stand_in_until_the_language_model_has_written(engine: Engine) ->
 def test_a_model_that_fails_leaves_the_quotes(engine: Engine) -> None:
     model = ScriptedChatModel(replies=[["Мост закрыли. [1] Его", ChatModelError("gone")]])
     generative = make_engine(engine.index, HashedWordsModel(), AnswerSettings(), model)
-    ended = check_steps(list(answer_last(generative, asked(), lambda: False)), generative)
+    ended = check_steps(list(answer_last(Asker(generative), asked(), lambda: False)), generative)
     assert isinstance(ended.response, AnswerOut)
     assert ended.response.mode == "extractive"
     assert ended.response.notice
@@ -193,7 +191,7 @@ def test_a_model_that_fails_leaves_the_quotes(engine: Engine) -> None:
 
 def test_a_refusal(engine: Engine) -> None:
     filters = FiltersIn.model_validate({"published_from": "1999-01-01", "published_to": "1999-01-02"})
-    ended = check_steps(list(answer_last(engine, asked(filters=filters), lambda: False)), engine)
+    ended = check_steps(list(answer_last(Asker(engine), asked(filters=filters), lambda: False)), engine)
     assert isinstance(ended.response, RefusalOut)
     assert ended.response.reason == "no_articles"
 
@@ -217,7 +215,7 @@ def test_a_follow_up_is_understood_by_what_came_before(engine: Engine) -> None:
     generative = make_engine(engine.index, HashedWordsModel(), AnswerSettings(), model)
     before = Exchange(question="Что с мостом?", draft=cast("AnswerOut", response_out(QUOTED)), is_stopped=True)
     conversation = Conversation(exchanges=[before, Exchange(question="Почему?")])
-    *_, last = answer_last(generative, conversation, lambda: False)
+    *_, last = answer_last(Asker(generative), conversation, lambda: False)
     assert last.conversation.exchanges[0] == before
     assert last_of(last).response is not None
     rewriting = [str(one.content) for one in model.sent[0]]
@@ -228,7 +226,7 @@ def test_a_follow_up_is_understood_by_what_came_before(engine: Engine) -> None:
 def test_all_steps_see_one_generation_though_another_is_published(tmp_path: Path) -> None:
     model = HashedWordsModel()
     index = open_index(tmp_path, model, ARTICLES[1:2])
-    steps = answer_last(make_engine(index, model, AnswerSettings()), asked(ASK_FERRY), lambda: False)
+    steps = answer_last(Asker(make_engine(index, model, AnswerSettings())), asked(ASK_FERRY), lambda: False)
     assert next(steps).stage == Stage("searching")
     found = next(steps)
     assert last_of(found).generation == "g-0001"
@@ -238,7 +236,7 @@ def test_all_steps_see_one_generation_though_another_is_published(tmp_path: Path
     assert isinstance(response := last_of(last).response, AnswerOut)
     assert FERRY in response.text
     assert last_of(last).around[0] != Around()
-    *_, after = answer_last(make_engine(index, model, AnswerSettings()), asked(), lambda: False)
+    *_, after = answer_last(Asker(make_engine(index, model, AnswerSettings())), asked(), lambda: False)
     assert last_of(after).generation == "g-0002"
     index.close()
 
@@ -248,7 +246,7 @@ def test_all_steps_see_one_generation_though_another_is_published(tmp_path: Path
 
 def test_nothing_is_done_before_the_first_step_is_shown(engine: Engine) -> None:
     told, conversation = Told(QUOTED), asked()
-    steps = answer_last(replace(engine, chain=cast("AnswerChain", told)), conversation, lambda: False)
+    steps = answer_last(Asker(replace(engine, chain=cast("AnswerChain", told))), conversation, lambda: False)
     assert next(steps) == Step(conversation, Stage("searching"))
     assert told.asked == []
     next(steps)
@@ -333,7 +331,7 @@ def test_a_long_error_is_cut_to_what_the_browser_may_give_back(engine: Engine) -
 
 def test_a_question_that_cannot_be_asked_is_told(engine: Engine) -> None:
     """pydantic and the question do not quite agree on what is white space."""
-    *_, last = answer_last(engine, asked("\x1f"), lambda: False)
+    *_, last = answer_last(Asker(engine), asked("\x1f"), lambda: False)
     assert "empty" in last_of(last).failed
 
 
@@ -364,7 +362,7 @@ def test_a_stop_reaches_the_language_model(engine: Engine) -> None:
     model = ScriptedChatModel(replies=[["Мост закрыли. [1] ", "Его построили из дуба. [1] ", *["Ещё. "] * 50]])
     generative = make_engine(engine.index, HashedWordsModel(), AnswerSettings(), model)
     seen: list[Step] = []
-    for step in answer_last(generative, asked(), stop.is_set):
+    for step in answer_last(Asker(generative), asked(), stop.is_set):
         seen.append(step)
         if (draft := last_of(step).draft) is not None and draft.mode == "generative":
             stop.set()
@@ -378,7 +376,7 @@ def test_closing_ends_the_chain_and_frees_the_index(tmp_path: Path) -> None:
     index = open_index(tmp_path, HashedWordsModel(), ARTICLES[:1])
     told = Told(PassagesFound((PASSAGE,)), QuotesFound(QUOTED), QUOTED)
     engine = replace(make_engine(index, HashedWordsModel(), AnswerSettings()), chain=cast("AnswerChain", told))
-    steps = cast("Any", answer_last(engine, asked(), lambda: False))
+    steps = cast("Any", answer_last(Asker(engine), asked(), lambda: False))
     assert [next(steps).stage for _ in range(2)] == [Stage("searching"), Stage("found", 1)]
     with index.lease() as generation:
         assert generation.n_users == 2
@@ -473,185 +471,3 @@ def test_a_part_of_a_sentence_is_shown_in_it(text: str, data: st.DataObject) -> 
         start = data.draw(st.integers(sentence.start + 1, sentence.end - 2))
         end = data.draw(st.integers(start + 1, sentence.end - 1))
         assert surrounding(split_sentences(text), start, end) == sentence
-
-
-# --- in a thread
-
-
-def becomes(true: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while not true() and time.monotonic() < until:
-        time.sleep(0.005)
-    return true()
-
-
-def n_threads() -> int:
-    return sum(thread.name == "answer" for thread in threading.enumerate())
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """What it returns; nothing that it began may be left."""
-    result = asyncio.run(asyncio.wait_for(work, PATIENCE_S))
-    assert becomes(lambda: n_threads() == 0)
-    return result
-
-
-def items_of(make: Callable[[Callable[[], bool]], Iterator[Any]]) -> AsyncGenerator[Any, None]:
-    return cast("AsyncGenerator[Any, None]", in_thread(make))
-
-
-class Held:
-    """An iterator that stops after its first item until it is let go on.
-
-    Attributes:
-        is_stopped: what it was told to ask.
-        ended: set once it is over.
-    """
-
-    def __init__(self) -> None:
-        self.go, self.waiting, self.ended = Event(), Event(), Event()
-        self.is_stopped: Callable[[], bool] = lambda: False
-        self.n_given = 0
-
-    def make(self, is_stopped: Callable[[], bool]) -> Iterator[int]:
-        self.is_stopped = is_stopped
-        try:
-            for number in range(100):
-                self.n_given += 1
-                yield number
-                self.waiting.set()
-                self.go.wait(PATIENCE_S)
-        finally:
-            self.ended.set()
-
-
-@settings(deadline=None)
-@given(st.lists(st.none() | st.integers() | st.just(ValueError("a value like any"))))
-def test_items_come_in_their_order(values: list[Any]) -> None:
-    async def work() -> list[Any]:
-        return [item async for item in in_thread(lambda is_stopped: iter(values))]
-
-    assert asyncio.run(work()) == values
-
-
-class OddError(BaseException):
-    """What no `except Exception` catches."""
-
-
-@pytest.mark.parametrize("error", [ValueError("broken"), AnswerStoppedError("stopped"), OddError(), TimeoutError()])
-@pytest.mark.parametrize("n_before", [0, 2])
-def test_an_error_comes_after_the_items_before_it(error: BaseException, n_before: int) -> None:
-    def make(is_stopped: Callable[[], bool]) -> Iterator[int]:
-        yield from range(n_before)
-        raise error
-
-    async def work() -> list[int]:
-        got = []
-        items = items_of(make)
-        for _ in range(n_before):
-            got.append(await anext(items))
-        with pytest.raises(type(error)) as caught:
-            await anext(items)
-        assert caught.value is error
-        return got
-
-    assert run(work()) == list(range(n_before))
-
-
-def test_an_iterator_that_cannot_be_made_is_an_error() -> None:
-    def make(is_stopped: Callable[[], bool]) -> Iterator[int]:
-        raise ValueError("broken")
-
-    async def work() -> None:
-        with pytest.raises(ValueError, match="broken"):
-            await anext(items_of(make))
-
-    run(work())
-
-
-def test_nothing_runs_before_the_first_item_is_asked_for() -> None:
-    held = Held()
-
-    async def work() -> None:
-        items = items_of(held.make)
-        await asyncio.sleep(0.02)
-        assert (held.n_given, n_threads()) == (0, 0)
-        await items.aclose()
-
-    run(work())
-
-
-def test_closing_tells_at_once_though_a_step_is_at_work() -> None:
-    held = Held()
-
-    async def work() -> None:
-        async with aclosing(items_of(held.make)) as items:
-            assert await anext(items) == 0
-            assert await asyncio.to_thread(held.waiting.wait, PATIENCE_S)
-            assert not held.is_stopped()
-        assert held.is_stopped()
-        assert not held.ended.is_set()
-        held.go.set()
-        assert await asyncio.to_thread(held.ended.wait, PATIENCE_S)
-
-    run(work())
-    assert held.n_given <= 2
-
-
-def test_a_cancelled_wait_tells_at_once() -> None:
-    held = Held()
-
-    async def consume() -> None:
-        async for _ in in_thread(held.make):
-            pass
-
-    async def work() -> None:
-        task = asyncio.create_task(consume())
-        assert await asyncio.to_thread(held.waiting.wait, PATIENCE_S)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert task.cancelled()
-        assert await asyncio.to_thread(becomes, held.is_stopped)
-        held.go.set()
-
-    run(work())
-    assert held.ended.is_set()
-
-
-def test_a_loop_that_is_gone_does_no_harm_to_the_thread() -> None:
-    """A server that ends does not wait for answers; an error in the thread would fail this test."""
-    held = Held()
-
-    async def work() -> None:
-        items = items_of(held.make)
-        assert await anext(items) == 0
-
-    asyncio.run(work())
-    assert held.is_stopped()
-    held.go.set()
-    assert held.ended.wait(PATIENCE_S)
-    assert becomes(lambda: n_threads() == 0)
-
-
-def test_many_at_once_do_not_wait_for_each_other() -> None:
-    """All are in the middle of a step at the same time, and the loop goes on meanwhile."""
-    n = 40
-    together = Barrier(n + 1)
-
-    def make(is_stopped: Callable[[], bool]) -> Iterator[str]:
-        yield "begun"
-        together.wait(PATIENCE_S)
-        yield "ended"
-
-    async def consume() -> list[str]:
-        return [item async for item in in_thread(make)]
-
-    async def work() -> list[list[str]]:
-        tasks = [asyncio.create_task(consume()) for _ in range(n)]
-        while together.n_waiting < n:
-            await asyncio.sleep(0.001)
-        assert n_threads() == n
-        together.wait()
-        return await asyncio.gather(*tasks)
-
-    assert run(work()) == [["begun", "ended"]] * n

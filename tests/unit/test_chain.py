@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date
 from itertools import accumulate
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -19,19 +21,19 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 
 from fakes import HashedWordsModel, ScriptedChatModel, open_index, publish_articles
-from index.errors import QuestionError
+from index.errors import AnswerStoppedError, ModelBusyError, QuestionError
 from index.records import Filters
 from index.search import HybridSearch
 from index.serving import Index
 from qa.chain import AnswerChain
 from qa.corroboration import Corroborator
 from qa.dates import Period
-from qa.engine import make_engine
+from qa.engine import Engine, make_engine
 from qa.extractive import ExtractiveAnswerer
 from qa.follow_ups import RuleRewriter
 from qa.gate import gate_for
 from qa.generative import GenerativeAnswerer
-from qa.language import MODEL_FAILED, WIDENED
+from qa.language import MODEL_BUSY, MODEL_FAILED, MODEL_SLOW, WIDENED
 from qa.prompts import RETELL, SYSTEM
 from qa.records import (
     Answer,
@@ -51,6 +53,7 @@ from qa.records import (
 from qa.retriever import OtvetRetriever
 from qa.sentences import SentenceRanker
 from qa.settings import AnswerSettings
+from qa.stopping import stopping_config
 from qa.support import SupportCheck
 
 LIGHTHOUSE = "Маяк на мысе Ольха построили в 1902 году."
@@ -582,6 +585,143 @@ def test_leaving_a_stream_early_stops_the_model(index: Index) -> None:
         assert any(isinstance(event, TextDelta) for event in events)
         assert model.n_closed_early == 0
     assert model.n_closed_early == 1
+
+
+# The queue before the model, and the time that it has
+
+
+CITED = ["Маяк построили", " в 1902 году [1]."]
+
+
+def engine_of_one(index: Index, *replies: Reply, n_waiting: int = 0, **values: Any) -> tuple[Engine, ScriptedChatModel]:
+    """An engine whose model writes one answer at once."""
+    model = scripted(*replies)
+    settings = AnswerSettings(chat_parallel=1, chat_queue=n_waiting, **values)
+    return make_engine(index, HashedWordsModel(), settings, model), model
+
+
+def assert_noticed(response: Event, notice: str) -> None:
+    answer = answered(response, mode="extractive")
+    assert (answer.text, answer.notice) == (f"{LIGHTHOUSE} [1]", notice)
+
+
+def test_where_the_model_is_busy_there_are_quotes(index: Index) -> None:
+    engine, model = engine_of_one(index, CITED)
+    assert engine.model_queue is not None
+    with engine.model_queue.place({}):
+        assert_noticed(check_stream(list(engine.chain.stream(ASK_LIGHTHOUSE)), index), MODEL_BUSY["ru"])
+        assert model.sent == []
+    answered(engine.chain.invoke(ASK_LIGHTHOUSE), mode="generative")
+
+
+def test_who_asks_for_a_busy_model_is_told_before_any_text(index: Index) -> None:
+    engine, model = engine_of_one(index, CITED)
+    assert engine.model_queue is not None
+    question, events = Question(ASK_LIGHTHOUSE, mode="generative"), list[Event]()
+    with engine.model_queue.place({}):
+        with pytest.raises(ModelBusyError) as caught:
+            events.extend(engine.chain.stream(question))
+        with pytest.raises(ModelBusyError):
+            engine.chain.invoke(question)
+    assert 1 <= caught.value.retry_after_s <= 120
+    assert [type(event) for event in events] == [PassagesFound, QuotesFound]
+    assert model.sent == []
+    answered(engine.chain.invoke(question), mode="generative")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [Question(ASK_LIGHTHOUSE, mode="extractive"), Question("Сколько стоит слон?", mode="generative"), "Привет!"],
+    ids=["quotes", "refusal", "small talk"],
+)
+def test_what_needs_no_model_does_not_wait_for_it(index: Index, question: Question | str) -> None:
+    engine, _ = engine_of_one(index)
+    assert engine.model_queue is not None
+    with engine.model_queue.place({}):
+        response = engine.chain.invoke(question)
+    assert isinstance(response, Refusal) or response.notice is None
+
+
+def test_both_tries_of_an_answer_have_one_place(index: Index) -> None:
+    engine, model = engine_of_one(index, ["The lighthouse is old [1]."], CITED)
+    answered(engine.chain.invoke(ASK_LIGHTHOUSE), mode="generative")
+    assert len(model.sent) == 2
+
+
+@pytest.mark.parametrize("reply", [CITED, ["NO_ANSWER"], [RuntimeError()], ["Маяк ", RuntimeError()]], ids=repr)
+def test_a_place_is_free_after_an_answer_however_it_ended(index: Index, reply: Reply) -> None:
+    engine, _ = engine_of_one(index, reply)
+    engine.chain.invoke(ASK_LIGHTHOUSE)
+    assert engine.model_queue is not None
+    assert engine.model_queue.n_running == 0
+
+
+def test_a_place_is_free_after_an_answer_that_was_left_or_stopped(index: Index) -> None:
+    engine, _ = engine_of_one(index, ["Маяк построили", " давно [1]. "] * 50, CITED)
+    queue, stop = engine.model_queue, Flag()
+    assert queue is not None
+    with closing(engine.chain.stream(ASK_LIGHTHOUSE)) as events:  # type: ignore[type-var]
+        assert any(isinstance(event, TextDelta) for event in events)
+        assert queue.n_running == 1
+    assert queue.n_running == 0
+    with suppress(AnswerStoppedError):
+        for event in engine.chain.stream(ASK_LIGHTHOUSE, stopping_config(stop.is_set)):
+            if isinstance(event, QuotesFound):
+                stop.set()
+        pytest.fail("it was not stopped")
+    assert queue.n_running == 0
+
+
+def test_who_waits_for_the_model_too_long_gets_quotes(index: Index) -> None:
+    engine, model = engine_of_one(index, CITED, n_waiting=1, answer_timeout_s=0.3)
+    assert engine.model_queue is not None
+    with engine.model_queue.place({}):
+        for mode in ("auto", "generative"):
+            assert_noticed(engine.chain.invoke(Question(ASK_LIGHTHOUSE, mode=mode)), MODEL_SLOW["ru"])
+    assert model.sent == []
+    assert engine.model_queue.n_waiting == 0
+
+
+def test_a_time_that_is_given_along_takes_the_place_of_the_settings(index: Index) -> None:
+    engine, model = engine_of_one(index, CITED)
+    past = stopping_config(lambda: False, model_until=time.monotonic())
+    assert_noticed(engine.chain.invoke(ASK_LIGHTHOUSE, past), MODEL_SLOW["ru"])
+    engine, model = engine_of_one(index, CITED, answer_timeout_s=1e-6)
+    assert_noticed(engine.chain.invoke(ASK_LIGHTHOUSE), MODEL_SLOW["ru"])
+    later = stopping_config(lambda: False, model_until=time.monotonic() + 60)
+    answered(engine.chain.invoke(ASK_LIGHTHOUSE, later), mode="generative")
+    assert len(model.sent) == 1
+
+
+def test_a_follow_up_is_made_to_stand_alone_by_rule_where_the_model_is_busy(index: Index) -> None:
+    engine, model = engine_of_one(index, [RuntimeError()], CITED)
+    history = (Turn("user", "Когда построили маяк на мысе Ольха?"), Turn("assistant", "В 1902 году [1]."))
+    question = Question("А зачем?", history=history)
+    assert engine.model_queue is not None
+    with engine.model_queue.place({}):
+        busy = engine.chain.invoke(question)
+    assert model.sent == []
+    free = engine.chain.invoke(question)
+    assert len(model.sent) >= 1
+    assert busy.query == free.query == RuleRewriter().standalone(question, {})
+
+
+@pytest.mark.parametrize("question", [ASK_LIGHTHOUSE, "Сколько стоит слон?", "Привет!"])
+@pytest.mark.parametrize("replies", [[], [CITED]], ids=["quotes", "model"])
+def test_every_response_names_its_generation(index: Index, question: str, replies: list[Reply]) -> None:
+    with index.lease() as generation:
+        name = generation.name
+    events = list(chain_over(index, scripted(*replies) if replies else None).stream(question))
+    named = [event for event in events if isinstance(event, Answer | Refusal)]
+    named += [event.answer for event in events if isinstance(event, QuotesFound)]
+    assert named
+    assert {response.generation for response in named} == {name}
+    assert name
+
+
+def test_a_model_that_does_not_tell_its_tokens_has_none(index: Index) -> None:
+    assert answered(ask(index, ASK_LIGHTHOUSE, CITED), mode="generative").tokens is None
+    assert answered(ask(index, ASK_LIGHTHOUSE), mode="extractive").tokens is None
 
 
 # A period that the question names

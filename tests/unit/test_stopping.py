@@ -21,7 +21,7 @@ from pydantic import PrivateAttr
 from fakes import ScriptedChatModel, Stop
 from index.errors import AnswerStoppedError, ChatModelError
 from qa.chat_models import stream_text
-from qa.stopping import pulled, stopping_config
+from qa.stopping import ModelSlowError, check_wanted, pulled, stopping_config, with_model_until
 
 SOON_S = 0.5
 PATIENCE_S = 10.0
@@ -214,6 +214,57 @@ def test_after_a_stop_there_is_nothing_more() -> None:
     with pytest.raises(AnswerStoppedError):
         next(numbers)
     assert list(numbers) == []
+
+
+# --- deadlines
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 3])
+def test_a_deadline_comes_through_while_an_item_is_waited_for(n_before: int) -> None:
+    source, got = Source(n_before), list[int]()
+    until = time.monotonic() + 0.25
+    with pytest.raises(ModelSlowError, match="OTVET_ANSWER_TIMEOUT_S"):
+        got.extend(pulled(source.items(), stopping_config(never, model_until=until)))
+    assert until <= time.monotonic() < until + PATIENCE_S
+    assert got == list(range(n_before))
+    assert source.ended.wait(PATIENCE_S)
+    assert source.n_tasks() == 0
+
+
+def test_a_deadline_ends_items_that_come_without_end() -> None:
+    async def items() -> AsyncIterator[int]:
+        while True:
+            yield 1
+
+    with pytest.raises(ModelSlowError):
+        list(pulled(items(), with_model_until({}, time.monotonic() + 0.2)))
+
+
+def test_a_deadline_that_is_not_reached_changes_nothing() -> None:
+    config = stopping_config(never, model_until=time.monotonic() + 60)
+    assert list(pulled(Source().items(), config)) == [0, 1, 2]
+
+
+def test_a_stop_is_told_before_a_deadline() -> None:
+    with pytest.raises(AnswerStoppedError):
+        check_wanted(stopping_config(lambda: True, model_until=0))
+    with pytest.raises(ModelSlowError):
+        check_wanted(stopping_config(never, model_until=0))
+
+
+def test_a_deadline_is_added_only_where_there_is_none() -> None:
+    with pytest.raises(ModelSlowError):
+        check_wanted(with_model_until({"tags": ["kept"]}, 0))
+    with pytest.raises(ModelSlowError):
+        check_wanted(with_model_until(stopping_config(never), 0))
+    with pytest.raises(AnswerStoppedError):
+        check_wanted(with_model_until(stopping_config(lambda: True), 0))
+    check_wanted(with_model_until(stopping_config(never, model_until=time.monotonic() + 60), 0))
+    assert with_model_until({"tags": ["kept"]}, 0)["tags"] == ["kept"]
 
 
 # --- many at once

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from index.errors import UsersError
-from ui.users import MIN_PASSWORD_CHARS, User, Users, write_private
+from ui.entries import write_private
+from ui.users import MIN_PASSWORD_CHARS, User, Users
 
 PASSWORD = "correct horse"
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$tG0PRLXHyWeoHtNJF0ciUe+5qoyspvyl4wJbPFvDb6E"
