@@ -3,6 +3,7 @@
 # make check  format, lint, types, floors
 # make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk
+# make bench-load  32 clients at the endpoint, and a rebuild meanwhile; four minutes
 # Settings are environment variables (see README); PYTHON names the interpreter, PIP_ARGS adds to pip's arguments.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ QUESTIONS ?= ../shared/eval/xquad-dev.en.json
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check evaluate bench clean
+.PHONY: run test check evaluate bench bench-load clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -47,6 +48,9 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/build_at_scale.py $(PASSAGES)
 	$(BIN)/python tests/benchmarks/search_at_scale.py $(PASSAGES) $(if $(QUESTIONS),--questions $(QUESTIONS))
 endif
+
+bench-load: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/load.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from langchain_core.language_models import BaseChatModel
 
 from index.embedding import EmbeddingModel, load_embedding_model
+from index.recent_queries import RecentQueries
 from index.records import Progress
 from index.reranking import RerankedSearch, Reranker, load_reranker
 from index.search import HybridSearch, Search
@@ -89,6 +90,7 @@ def make_engine(
     reranker: Reranker | None = None,
 ) -> Engine:
     """Compose the chain over an open index, with any LangChain chat model or none, and a reranker or none."""
+    model = RecentQueries(model)
     search: Search = HybridSearch(index, model)
     if reranker is not None:
         search = RerankedSearch(search, reranker)

@@ -53,7 +53,7 @@ def make_router(asker: Asker) -> APIRouter:
         "/answer",
         summary="Answer a question",
         response_model=ResponseOut,
-        responses=problems(Kind.INDEX, Kind.TIMEOUT),
+        responses=problems(Kind.INDEX, Kind.MODEL, Kind.BUSY, Kind.TIMEOUT),
     )
     async def answer(request: Request, asked: QuestionIn) -> ResponseOut:
         """Ask in Russian or English; get an answer with exact quotes, or a refusal with the nearest articles.

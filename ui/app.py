@@ -61,8 +61,8 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
     app.router.routes += [*mcp.routes, metrics.route()]
     add_method_routes(app)
     add_error_handlers(app)
-    describe(app)
     callers = open_callers(settings)
+    describe(app, is_login_asked=callers.are_asked)
     admin = Admin(callers, uploads=settings.uploads)
     app.add_middleware(GradioGuard, may_upload=admin.may_upload)
     _mount_page(app, asker, settings, rebuilder, admin, is_login_asked=callers.are_asked)

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.error_handlers import told
 from ui.problems import Kind, Problem
 
 GRADIO_PATH = "/gradio_api/"  # ui/gradio_guard.py has limits for what the page sends
@@ -42,7 +43,7 @@ class BodyLimit:
         except ClientDisconnect:
             return
         if isinstance(body, Problem):
-            await body.response()(scope, receive, send)
+            await told(scope["path"], body)(scope, receive, send)
         else:
             await self._app(scope, replaying(body, receive), send)
 

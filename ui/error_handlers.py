@@ -27,7 +27,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:
-        return _told(request, _problem_of_http(request, exc))
+        return told(request.url.path, _problem_of_http(request, exc))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, exc: ClientDisconnect) -> Response:
@@ -35,15 +35,16 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(OtvetError)
     async def failed(request: Request, exc: OtvetError) -> Response:
-        return _told(request, problem_of(exc))
+        return told(request.url.path, problem_of(exc))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, exc: Exception) -> Response:
-        return _told(request, problem_of(exc))
+        return told(request.url.path, problem_of(exc))
 
 
-def _told(request: Request, problem: Problem) -> Response:
-    return openai_error(problem) if request.url.path.startswith(OPENAI_PREFIX) else problem.response()
+def told(path: str, problem: Problem) -> Response:
+    """A problem as those who ask at this path know errors."""
+    return openai_error(problem) if path.startswith(OPENAI_PREFIX) else problem.response()
 
 
 def _problem_of_http(request: Request, exc: HTTPException) -> Problem:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from secrets import token_bytes
 from urllib.parse import parse_qsl
 
@@ -24,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from ui.addresses import client_network
 from ui.callers import Callers
 from ui.entries import MAX_NAME_CHARS, folded
 from ui.languages import language_of
@@ -80,7 +80,7 @@ class Gate:
         A right token counts before a session, a session before anything that is wrong.
         """
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-        given, address = given.strip(), _address(connection)
+        given, address = given.strip(), client_network(connection)
         match scheme.lower():
             case "bearer":
                 return self._callers.by_token(given) or self._by_session(connection) or self._wrong_token(address)
@@ -102,7 +102,7 @@ class Gate:
         """POST /login."""
         fields = await _fields(request)
         name, next_path = fields.get("name", ""), local_path(fields.get("next", "/"))
-        caller = await self._verify(self._check, name, fields.get("password", ""), _address(request))
+        caller = await self._verify(self._check, name, fields.get("password", ""), client_network(request))
         if isinstance(caller, Denied):
             trouble: Trouble = "slowed" if caller.wait_s else "wrong"
             page = login_page(
@@ -196,18 +196,6 @@ def local_path(text: str) -> str:
 def _html(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     own = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     return HTMLResponse(page, status, {**own, **(headers or {})})
-
-
-def _address(connection: HTTPConnection) -> str:
-    """Whose failures are counted together: an IPv4 address, or the network that one household has in IPv6."""
-    host = connection.client.host if connection.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(IPv6Network((int(address) >> 64 << 64, 64)))
-    return str(address)
 
 
 async def _fields(request: Request) -> dict[str, str]:

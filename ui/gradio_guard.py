@@ -6,12 +6,15 @@ input, an object that names a file of the server or an address in the world, and
 looks up whatever host it is given. The page uses none of the routes that are closed here.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ui.body_limit import WITHIN_S, read_body, replaying
 
 MAX_EVENT_BYTES = 20_000_000  # of what an event of the page is told, such as a whole conversation
 FILE_TYPE = "gradio.FileData"
@@ -49,25 +52,17 @@ class GradioGuard:
             await self._app(scope, receive, send)
             return
         is_multipart = request.headers.get("content-type", "").strip().lower().startswith("multipart/")
-        body = b"" if is_multipart else await _body(receive)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                body = b"" if is_multipart else await read_body(receive, MAX_EVENT_BYTES)
+        except (ClientDisconnect, TimeoutError):  # nobody waits for an answer to half an event
+            return
         if body is None:
             await PlainTextResponse(f"more than {MAX_EVENT_BYTES:,} bytes", 413)(scope, receive, send)
         elif is_multipart or _names_file(body):
             await PlainTextResponse("only administrators may upload files", 403)(scope, receive, send)
         else:
-            await self._app(scope, _replaying(body, receive), send)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """All of the body, None where it is too long."""
-    body = bytearray()
-    while True:
-        received = await receive()
-        body += received.get("body", b"")
-        if len(body) > MAX_EVENT_BYTES:
-            return None
-        if not received.get("more_body", False):
-            return bytes(body)
+            await self._app(scope, replaying(body, receive), send)
 
 
 def _names_file(body: bytes) -> bool:
@@ -86,13 +81,3 @@ def _names_file(body: bytes) -> bool:
         elif isinstance(value, list):
             waiting += value
     return False
-
-
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read already, then what comes."""
-    waiting = [body]
-
-    async def replay() -> Message:
-        return {"type": "http.request", "body": waiting.pop()} if waiting else await receive()
-
-    return replay

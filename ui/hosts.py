@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import SettingsError
+from ui.error_handlers import told
 from ui.problems import SHORT, Kind, Problem
 
 NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
@@ -40,7 +41,7 @@ class HostCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or refuse; a websocket as well."""
         problem = self._problem(Headers(scope=scope).getlist("host")) if scope["type"] != "lifespan" else None
-        await (problem.response() if problem else self._app)(scope, receive, send)
+        await (told(scope["path"], problem) if problem else self._app)(scope, receive, send)
 
     def _problem(self, hosts: list[str]) -> Problem | None:
         if len(hosts) != 1:

@@ -16,15 +16,17 @@ class FailedOut(BaseModel):
     """An article that was not indexed, and why."""
 
     source: str = Field(description="Its file, as seen from the corpus.", examples=["2025/ferry.md"])
-    line: int | None = Field(description="From 1; null where the whole file is meant.", examples=[12])
+    line: int | None = Field(description="Line of the file, from 1; null where the whole file is meant.", examples=[12])
     reason: str = Field(description="What is wrong and what to do.", examples=["the text is empty; fill it in"])
 
 
 class ReportOut(BaseModel):
     """What a build did, against the generation that served before it."""
 
-    n_articles: int = Field(description="That are indexed: those added, changed, unchanged and moved.", examples=[0])
-    n_chunks: int = Field(description="Of all of them.", examples=[0])
+    n_articles: int = Field(
+        description="Articles that are indexed: those added, changed, unchanged and moved.", examples=[0]
+    )
+    n_chunks: int = Field(description="Chunks of all of them.", examples=[0])
     n_added: int = Field(description="Articles that were not there before.", examples=[0])
     n_changed: int = Field(
         description="Articles in whose place another was, or now said to be in another language.", examples=[0]
@@ -40,23 +42,27 @@ class ReportOut(BaseModel):
     failed: list[FailedOut] = Field(
         description=f"These, each with its reason; the first {N_FAILED_OUT}.", examples=[[]]
     )
-    seconds: float = Field(description="That it took.", examples=[17.4])
-    articles_per_second: float = Field(description="Articles that were embedded, by all the seconds.", examples=[5.7])
+    seconds: float = Field(description="That it took, in seconds.", examples=[17.4])
+    articles_per_second: float = Field(
+        description="Articles that were embedded, by all the seconds that it took.", examples=[5.7]
+    )
 
 
 class RebuildOut(BaseModel):
     """The build that runs, whoever started it."""
 
-    pid: int = Field(description="Of the process that builds.", examples=[4711])
+    pid: int = Field(description="Number of the process that builds, as the system gives it.", examples=[4711])
     since: datetime = Field(description="When it began, with time zone.", examples=["2026-11-26T05:00:00+00:00"])
     stage: str = Field(
         description="model, read, embed (articles), words, store (chunks); empty where it has just begun.",
         examples=["embed"],
     )
-    done: int = Field(description="Of the stage: articles or chunks.", examples=[120])
-    total: int = Field(description="Of the stage; 0 where it is not known yet.", examples=[1000])
+    done: int = Field(description="Articles or chunks of the stage that are done.", examples=[120])
+    total: int = Field(
+        description="Articles or chunks of the stage in all; 0 where it is not known yet.", examples=[1000]
+    )
     seconds_left: float | None = Field(
-        description="Of the stage embed, about, in seconds; null in the others.", examples=[41.5]
+        description="Seconds that the stage embed still takes, about; null in the others.", examples=[41.5]
     )
     started_here: bool = Field(
         description="By POST /index/rebuild of this server; only such can be cancelled here.", examples=[True]
@@ -81,10 +87,10 @@ class IndexOut(BaseModel):
     created_at: datetime = Field(
         description="When it was built, with time zone.", examples=["2026-11-26T05:00:00+00:00"]
     )
-    n_articles: int = Field(description="That are indexed.", examples=[2])
-    n_chunks: int = Field(description="Of all of them.", examples=[14])
+    n_articles: int = Field(description="Articles that are indexed.", examples=[2])
+    n_chunks: int = Field(description="Chunks of all of them.", examples=[14])
     embedding_model: str = Field(description="That it was built with.", examples=["multilingual-e5-small"])
-    chunk_max_tokens: int = Field(description="Most tokens of a chunk.", examples=[384])
+    chunk_max_tokens: int = Field(description="Longest chunk, in tokens.", examples=[384])
     report: ReportOut | None = Field(description="Of the build that made this generation.")
     rebuild: RebuildOut | None = Field(description="The build that runs now, whoever started it; null for none.")
     last_rebuild: LastRebuildOut | None = Field(

@@ -9,14 +9,16 @@ from math import ceil
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from ui.callers import Callers
+from ui.error_handlers import told
 from ui.gate import Denied, Gate, local_path, status_of
+from ui.problems import Kind, Problem
 from ui.scopes import CALLER, is_for_programs, names, needed_scope
 from ui.sessions import Sessions, session_key
 from ui.settings import Settings
@@ -77,7 +79,9 @@ class _OwnPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_asked = scope["type"] in ("http", "websocket")
         is_theirs = is_asked and _comes_from_elsewhere(HTTPConnection(scope), self._origins)
-        await (_refused(_denied(403, ELSEWHERE), scope) if is_theirs else self._app)(scope, receive, send)
+        await (_refused(_denied(scope["path"], Kind.FORBIDDEN, ELSEWHERE), scope) if is_theirs else self._app)(
+            scope, receive, send
+        )
 
 
 class _Guard:
@@ -100,9 +104,11 @@ class _Guard:
             return _to_login(connection)
         if isinstance(caller, Denied):
             status, headers = status_of(caller)
-            return _denied(status, caller.what, {**headers, **_challenge(connection, status)})
+            kind = Kind.RATE if caller.wait_s else Kind.UNAUTHENTICATED
+            return _denied(connection["path"], kind, caller.what, {**headers, **_challenge(connection, status)})
         if not needed <= caller.scopes:
-            return _denied(403, f"this needs the scope {names(needed)}; {caller.name!r} has {names(caller.scopes)}")
+            detail = f"this needs the scope {names(needed)}; {caller.name!r} has {names(caller.scopes)}"
+            return _denied(connection["path"], Kind.FORBIDDEN, detail)
         connection.scope[CALLER] = caller
         return None
 
@@ -129,7 +135,7 @@ def _comes_from_elsewhere(connection: HTTPConnection, origins: frozenset[str]) -
 
 def _to_login(connection: HTTPConnection) -> Response:
     if connection.get("method") != "GET" or "text/html" not in connection.headers.get("accept", ""):
-        return _denied(401, NOT_LOGGED_IN, _challenge(connection, 401))
+        return _denied(connection["path"], Kind.UNAUTHENTICATED, NOT_LOGGED_IN, _challenge(connection, 401))
     query = connection["query_string"].decode("latin-1")
     path = local_path(quote(connection["path"]) + (f"?{query}" if query else ""))
     return RedirectResponse("/login" if path == "/" else f"/login?{urlencode({'next': path})}", 303)
@@ -141,5 +147,5 @@ def _challenge(connection: HTTPConnection, status: int) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if is_told else {}
 
 
-def _denied(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": detail}, status, headers)
+def _denied(path: str, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    return told(path, Problem(kind, detail, headers or {}))

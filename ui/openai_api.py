@@ -8,10 +8,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from qa.records import Answer, Question, Refusal, Restarted, TextDelta
@@ -86,10 +86,14 @@ def make_openai_router(asker: Asker, *, heartbeat_s: float = HEARTBEAT_S) -> API
 
     @router.get("/models", summary="The ways to answer, as OpenAI lists models")
     async def models() -> ModelsOut:
+        """Those that can answer here: `otvet-generative` only where there is a language model."""
         return ModelsOut(data=[ModelOut(id=name, created=began) for name in _names(asker)])
 
     @router.get("/models/{model}", summary="One way to answer, as OpenAI tells of a model", response_model=ModelOut)
-    async def model(model: str) -> ModelOut | Response:
+    async def model(
+        model: Annotated[str, Path(description="Its id, as GET /v1/models gives it.", examples=["otvet"])],
+    ) -> ModelOut | Response:
+        """Whether this one can answer here; 404 where it cannot."""
         return ModelOut(id=model, created=began) if model in _names(asker) else _no_model(model, _names(asker))
 
     return router

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from qa.records import Mode
-from ui.schemas import Count, FiltersIn, ResponseOut
+from ui.schemas import Count, FiltersIn, ResponseOut, Switch
 
 MAX_MESSAGES = 2_000
 MAX_MESSAGE_CHARS = 200_000
@@ -52,8 +52,8 @@ def _is_none(value: object) -> bool:
 class TextPart(BaseModel):
     """A part of a message."""
 
-    type: Literal["text"]
-    text: str
+    type: Literal["text"] = Field(description="Otvet reads text only.")
+    text: str = Field(description="The text, in Russian or English.", examples=["What did Maduro ask for?"])
 
 
 Content = Annotated[
@@ -79,17 +79,19 @@ class MessageIn(BaseModel):
 class StreamOptionsIn(BaseModel):
     """Options of a stream."""
 
-    include_usage: bool | None = Field(default=None, description="Whether a last chunk tells the tokens.")
+    include_usage: Switch | None = Field(
+        default=None, description="Whether a last chunk tells the tokens.", examples=[True]
+    )
 
 
 class OptionsIn(FiltersIn):
     """What Otvet itself can be told; no other fields."""
 
-    k: Count | None = Field(default=None, description="Chunks to retrieve.")
-    use_dates: bool = Field(
+    k: Count | None = Field(default=None, description="Chunks to retrieve, from 1; null for OTVET_K.", examples=[5])
+    use_dates: Switch = Field(
         default=True, description="Let a period that the question names limit the days of publication."
     )
-    sources: bool = Field(default=True, description="Whether the text ends with a list of its sources.")
+    sources: Switch = Field(default=True, description="Whether the text ends with a list of its sources.")
 
 
 class ChatIn(BaseModel):
@@ -101,17 +103,23 @@ class ChatIn(BaseModel):
         "`otvet-generative` by the language model.",
         examples=list(MODES),
     )
-    messages: list[MessageIn] = Field(min_length=1, max_length=MAX_MESSAGES, description="Oldest first.")
-    stream: bool | None = Field(default=None, description="Whether the answer comes in chunks.")
-    stream_options: StreamOptionsIn | None = None
-    n: Annotated[int | None, AfterValidator(_one)] = Field(
-        default=None, description="1 at most.", json_schema_extra={"minimum": 1, "maximum": 1}
+    messages: list[MessageIn] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="The conversation, oldest first."
     )
-    tools: Tools = Field(default=None, description="None, or an empty list.")
-    functions: Tools = Field(default=None, description="None, or an empty list.")
+    stream: Switch | None = Field(default=None, description="Whether the answer comes in chunks.", examples=[False])
+    stream_options: StreamOptionsIn | None = Field(default=None, description="How, where it comes in chunks.")
+    n: Annotated[int | None, AfterValidator(_one)] = Field(
+        default=None,
+        description="Answers to give: 1 or null.",
+        examples=[1],
+        json_schema_extra={"minimum": 1, "maximum": 1},
+    )
+    tools: Tools = Field(default=None, description="Null, or an empty list: Otvet calls none.", examples=[[]])
+    functions: Tools = Field(default=None, description="Null, or an empty list: Otvet calls none.", examples=[[]])
     response_format: Annotated[dict[str, Any] | None, AfterValidator(_as_text)] = Field(
         default=None,
-        description="None, or type text.",
+        description="Null, or type text.",
+        examples=[{"type": "text"}],
         json_schema_extra={"required": ["type"], "properties": {"type": {"const": "text"}}},
     )
     otvet: OptionsIn | None = Field(
@@ -122,31 +130,31 @@ class ChatIn(BaseModel):
 class ModelOut(BaseModel):
     """A way to answer."""
 
-    id: str = Field(examples=["otvet"])
-    object: Literal["model"] = "model"
+    id: str = Field(description="What to send as `model`.", examples=["otvet"])
+    object: Literal["model"] = Field(default="model", description="Always this.")
     created: int = Field(description="When this server began, in seconds since 1970.", examples=[1_767_225_600])
-    owned_by: str = "otvet"
+    owned_by: Literal["otvet"] = Field(default="otvet", description="Always this.")
 
 
 class ModelsOut(BaseModel):
     """The ways to answer that there are."""
 
-    object: Literal["list"] = "list"
-    data: list[ModelOut]
+    object: Literal["list"] = Field(default="list", description="Always this.")
+    data: list[ModelOut] = Field(description="Each way to answer; `otvet-generative` where there is a language model.")
 
 
 class UsageOut(BaseModel):
     """What the language model read and wrote, in tokens; zeros where it had no part, or does not tell."""
 
-    prompt_tokens: int = Field(ge=0, examples=[912])
-    completion_tokens: int = Field(ge=0, examples=[48])
-    total_tokens: int = Field(ge=0, examples=[960])
+    prompt_tokens: int = Field(ge=0, description="Tokens that it read.", examples=[912])
+    completion_tokens: int = Field(ge=0, description="Tokens that it wrote.", examples=[48])
+    total_tokens: int = Field(ge=0, description="Tokens of both.", examples=[960])
 
 
 class MessageOut(BaseModel):
     """The answer, or the refusal."""
 
-    role: Literal["assistant"] = "assistant"
+    role: Literal["assistant"] = Field(default="assistant", description="Always this.")
     content: str = Field(
         description="The text with its markers and, unless told otherwise, a list of its sources.",
         examples=["Maduro asked Iran for GPS jammers. [1]\n\nSources:\n1. …"],
@@ -157,47 +165,49 @@ class MessageOut(BaseModel):
 class ChoiceOut(BaseModel):
     """The one answer."""
 
-    index: Literal[0] = 0
-    message: MessageOut
-    finish_reason: Literal["stop"] = "stop"
-    logprobs: None = None
+    index: Literal[0] = Field(default=0, description="Place of the answer, from 0; there is but one.")
+    message: MessageOut = Field(description="The answer, or the refusal.")
+    finish_reason: Literal["stop"] = Field(default="stop", description="Always this.")
+    logprobs: None = Field(default=None, description="Always null.")
 
 
 class CompletionOut(BaseModel):
     """A whole answer."""
 
-    id: str = Field(examples=["chatcmpl-6b0c1d0e9d5a4c6f"])
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int = Field(description="In seconds since 1970.", examples=[1_767_225_600])
-    model: str = Field(examples=["otvet"])
-    choices: list[ChoiceOut]
-    usage: UsageOut
+    id: str = Field(description="Names the answer.", examples=["chatcmpl-6b0c1d0e9d5a4c6f"])
+    object: Literal["chat.completion"] = Field(default="chat.completion", description="Always this.")
+    created: int = Field(description="When it was asked for, in seconds since 1970.", examples=[1_767_225_600])
+    model: str = Field(description="The `model` that was asked.", examples=["otvet"])
+    choices: list[ChoiceOut] = Field(description="One answer.")
+    usage: UsageOut = Field(description="What the language model read and wrote.")
     otvet: ResponseOut = Field(description="The same object as that of `POST /answer`, citations included.")
 
 
 class PieceOut(BaseModel):
     """What a chunk adds to the message."""
 
-    role: Literal["assistant"] | None = Field(default=None, exclude_if=_is_none)
-    content: str | None = Field(default=None, exclude_if=_is_none)
+    role: Literal["assistant"] | None = Field(default=None, exclude_if=_is_none, description="In the first chunk only.")
+    content: str | None = Field(
+        default=None, exclude_if=_is_none, description="The next piece of the text.", examples=["Maduro asked "]
+    )
 
 
 class ChunkChoiceOut(BaseModel):
     """What a chunk adds to the one answer."""
 
-    index: Literal[0] = 0
-    delta: PieceOut
-    finish_reason: Literal["stop"] | None = None
+    index: Literal[0] = Field(default=0, description="Place of the answer, from 0; there is but one.")
+    delta: PieceOut = Field(description="What is added to the message.")
+    finish_reason: Literal["stop"] | None = Field(default=None, description="In the chunk that ends the text.")
 
 
 class ChunkOut(BaseModel):
     """A piece of an answer."""
 
-    id: str = Field(examples=["chatcmpl-6b0c1d0e9d5a4c6f"])
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    id: str = Field(description="Names the answer, the same in all chunks.", examples=["chatcmpl-6b0c1d0e9d5a4c6f"])
+    object: Literal["chat.completion.chunk"] = Field(default="chat.completion.chunk", description="Always this.")
     created: int = Field(description="In seconds since 1970, the same in all chunks.", examples=[1_767_225_600])
-    model: str = Field(examples=["otvet"])
-    choices: list[ChunkChoiceOut]
+    model: str = Field(description="The `model` that was asked.", examples=["otvet"])
+    choices: list[ChunkChoiceOut] = Field(description="What is added; empty in the chunk with the tokens.")
     usage: UsageOut | None = Field(
         default=None, exclude_if=_is_none, description="In the last chunk only, where it was asked for."
     )
@@ -218,4 +228,4 @@ class OpenAIErrorBody(BaseModel):
 class OpenAIErrorOut(BaseModel):
     """An error as OpenAI's clients know it."""
 
-    error: OpenAIErrorBody
+    error: OpenAIErrorBody = Field(description="What went wrong.")

@@ -15,6 +15,7 @@ from math import ceil
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.addresses import client_network, is_on_this_machine
+from ui.error_handlers import told
 from ui.problems import Kind, Problem
 from ui.scopes import current_caller
 from ui.throttle import MAX_REMEMBERED, Seconds
@@ -81,7 +82,7 @@ class RateLimit:
         """Pass on, or refuse."""
         key = _key(scope) if scope["type"] == "http" and is_counted(scope["path"]) else None
         wait_s = 0 if key is None else self._allowances.take(key)
-        await (self._refusal(wait_s).response() if wait_s else self._app)(scope, receive, send)
+        await (told(scope["path"], self._refusal(wait_s)) if wait_s else self._app)(scope, receive, send)
 
     def _refusal(self, wait_s: int) -> Problem:
         detail = f"more than {self._per_minute} requests a minute; try again in {wait_s} s"

@@ -28,6 +28,7 @@ from qa.records import (
 
 MAX_TURN_CHARS = 20_000
 MAX_IDS = 1_000
+NOT_BLANK = r"\S"  # for readers of the schema
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -38,10 +39,21 @@ def _only_iso_text(value: object) -> object:
     raise PydanticCustomError("day", "Input should be a day as YYYY-MM-DD")
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number, and so 5.0 is 5; but no text is, and no truth."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Day = Annotated[date | None, BeforeValidator(_only_iso_text, json_schema_input_type=date | None)]
-Count = Annotated[int, Field(strict=True, ge=1, le=MAX_K)]
+Range = Field(strict=True, ge=1, le=MAX_K)
+Count = Annotated[int, Range, BeforeValidator(_whole, json_schema_input_type=Annotated[int, Range])]
+Switch = Annotated[bool, Field(strict=True)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARS),
+    Field(json_schema_extra={"pattern": NOT_BLANK}),
+]
 
 
 class _In(BaseModel):
@@ -54,7 +66,10 @@ class FiltersIn(_In):
     published_from: Day = Field(default=None, description="First day, YYYY-MM-DD, included.", examples=["2025-10-01"])
     published_to: Day = Field(default=None, description="Last day, YYYY-MM-DD, included.", examples=["2025-10-31"])
     publisher: str | None = Field(
-        default=None, max_length=500, description="Exact name of the publisher.", examples=["Вестник"]
+        default=None,
+        max_length=500,
+        description="Exact name of the publisher, letter for letter.",
+        examples=["Вестник"],
     )
     language: str | None = Field(
         default=None, max_length=20, description="ISO 639-1 code of the articles' language.", examples=["ru"]
@@ -62,7 +77,7 @@ class FiltersIn(_In):
     article_ids: list[Id] | None = Field(
         default=None,
         max_length=MAX_IDS,
-        description="Only these articles; null for all.",
+        description="Only these articles; null for all. Ids that no article has are no error.",
         examples=[["17e9bb12db920b17"]],
     )
 
@@ -88,13 +103,13 @@ class QuestionIn(FiltersIn):
     history: list[TurnIn] = Field(
         default=[], max_length=MAX_TURNS, description="What was said before, oldest first.", examples=[[]]
     )
-    k: Count | None = Field(default=None, description="Chunks to retrieve; null for OTVET_K.", examples=[5])
+    k: Count | None = Field(default=None, description="Chunks to retrieve, from 1; null for OTVET_K.", examples=[5])
     mode: Mode = Field(
         default="auto",
         description="`extractive`: by quotes; `generative`: by the language model; `auto`: by that where there is one.",
         examples=["auto"],
     )
-    use_dates: bool = Field(
+    use_dates: Switch = Field(
         default=True,
         description="Let a period that the question names limit the days of publication.",
         examples=[True],
@@ -110,7 +125,7 @@ class QueryIn(FiltersIn):
     """A query for `/search`."""
 
     query: Text = Field(description="Words or a question, in Russian or English.", examples=["договор о партнёрстве"])
-    k: Count = Field(default=10, description="Most hits to return.", examples=[10])
+    k: Count = Field(default=10, description="Most hits to return, from 1.", examples=[10])
 
 
 class PageIn(FiltersIn):
@@ -137,7 +152,7 @@ class SliceOut(SourceOut):
     """Characters `start` to `end` of an article's text."""
 
     start: int = Field(description="First character, counted from 0 in Unicode code points.", examples=[0])
-    end: int = Field(description="The character after the last one.", examples=[70])
+    end: int = Field(description="The character after the last one, counted as `start` is.", examples=[70])
 
 
 class CitationOut(SliceOut):
@@ -159,7 +174,7 @@ class PeriodOut(BaseModel):
 class DisagreementOut(BaseModel):
     """Two citations that tell of one thing and differ in a number or a date."""
 
-    markers: tuple[int, int] = Field(description="Of the two citations.", examples=[[1, 2]])
+    markers: tuple[int, int] = Field(description="Of the two citations, from 1.", examples=[[1, 2]])
     words: tuple[str, str] = Field(
         description="What each of them says, word for word.", examples=[["12 человек", "15 человек"]]
     )
@@ -184,7 +199,7 @@ class _ResponseOut(BaseModel):
     )
     generation: str = Field(default="", description="Of the index that answered.", examples=["g-0001"])
     timings_ms: dict[str, float] = Field(
-        description="Milliseconds by stage, and `total`.", examples=[{"retrieve": 18.4, "total": 31.2}]
+        description="Milliseconds by stage, and in `total`.", examples=[{"retrieve": 18.4, "total": 31.2}]
     )
 
 
@@ -238,7 +253,7 @@ class RepeatOut(SliceOut):
 class HitOut(RepeatOut):
     """A chunk that was found."""
 
-    rank: int = Field(description="From 1, the best.", examples=[1])
+    rank: int = Field(description="Place among the hits; 1 is the best.", examples=[1])
     score: float = Field(description="How likely it answers, 0 to 1, higher is better.", examples=[0.87])
     legs: LegsOut | None = Field(description="What each leg of the search says of it; null where it was not asked.")
     repeats: list[RepeatOut] = Field(description="Chunks of other articles that tell the same.")
@@ -267,7 +282,7 @@ class ArticleOut(ArticleHead):
 class ArticlesOut(BaseModel):
     """A page of articles, newest first, and how many there are in all."""
 
-    n_articles: int = Field(description="That pass the filters.", examples=[2])
+    n_articles: int = Field(description="Articles that pass the filters, in all.", examples=[2])
     articles: list[ArticleHead] = Field(description="Newest first.")
 
 
@@ -282,7 +297,7 @@ class ReadyOut(BaseModel):
 
     status: Literal["ready"] = Field(default="ready", description="Always this.")
     generation: str = Field(description="That serves.", examples=["g-0001"])
-    n_articles: int = Field(description="That are indexed.", examples=[2])
+    n_articles: int = Field(description="Articles that are indexed.", examples=[2])
 
 
 def response_out(response: Response) -> AnswerOut | RefusalOut:

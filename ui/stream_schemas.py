@@ -10,6 +10,9 @@ from ui.event_stream import AsJson
 from ui.problems import ProblemOut
 from ui.schemas import AnswerOut, CitationOut, RefusalOut, SliceOut, response_out
 
+NAME = "Names the event; what follows `event:`."
+DATA = "What it tells, as JSON in one line; what follows `data:`."
+
 
 class PassageOut(SliceOut):
     """A passage that the answer is made from: characters `start` to `end` of the article's text."""
@@ -40,64 +43,64 @@ class NothingOut(BaseModel):
 class PassagesEvent(BaseModel):
     """First: what the answer will be made from. Not there for greetings and questions about Otvet."""
 
-    event: Literal["passages"] = "passages"
-    data: Annotated[PassagesOut, AsJson()]
+    event: Literal["passages"] = Field(default="passages", description=NAME)
+    data: Annotated[PassagesOut, AsJson()] = Field(description=DATA)
 
 
 class QuotesEvent(BaseModel):
     """An answer by quotes to show while the language model is still reading; its own answer takes its place."""
 
-    event: Literal["quotes"] = "quotes"
-    data: Annotated[AnswerOut, AsJson()]
+    event: Literal["quotes"] = Field(default="quotes", description=NAME)
+    data: Annotated[AnswerOut, AsJson()] = Field(description=DATA)
 
 
 class CitationEvent(BaseModel):
     """A citation, before the delta that holds its marker."""
 
-    event: Literal["citation"] = "citation"
-    data: Annotated[CitationOut, AsJson()]
+    event: Literal["citation"] = Field(default="citation", description=NAME)
+    data: Annotated[CitationOut, AsJson()] = Field(description=DATA)
 
 
 class DeltaEvent(BaseModel):
     """The next piece of the text; markers are never cut in two."""
 
-    event: Literal["delta"] = "delta"
-    data: Annotated[DeltaOut, AsJson()]
+    event: Literal["delta"] = Field(default="delta", description=NAME)
+    data: Annotated[DeltaOut, AsJson()] = Field(description=DATA)
 
 
 class RestartEvent(BaseModel):
     """Deltas and citations so far are void: the language model failed, and what follows takes their place."""
 
-    event: Literal["restart"] = "restart"
-    data: Annotated[NothingOut, AsJson()]
+    event: Literal["restart"] = Field(default="restart", description=NAME)
+    data: Annotated[NothingOut, AsJson()] = Field(description=DATA)
 
 
 class AnswerEvent(BaseModel):
     """The answer, the same object as that of `POST /answer`."""
 
-    event: Literal["answer"] = "answer"
-    data: Annotated[AnswerOut, AsJson()]
+    event: Literal["answer"] = Field(default="answer", description=NAME)
+    data: Annotated[AnswerOut, AsJson()] = Field(description=DATA)
 
 
 class RefusalEvent(BaseModel):
     """The articles hold no answer; the same object as that of `POST /answer`."""
 
-    event: Literal["refusal"] = "refusal"
-    data: Annotated[RefusalOut, AsJson()]
+    event: Literal["refusal"] = Field(default="refusal", description=NAME)
+    data: Annotated[RefusalOut, AsJson()] = Field(description=DATA)
 
 
 class ErrorEvent(BaseModel):
     """There will be no answer: something went wrong after the first event."""
 
-    event: Literal["error"] = "error"
-    data: Annotated[ProblemOut, AsJson()]
+    event: Literal["error"] = Field(default="error", description=NAME)
+    data: Annotated[ProblemOut, AsJson()] = Field(description=DATA)
 
 
 class DoneEvent(BaseModel):
     """Last: nothing follows. A stream that ends without it was cut off."""
 
-    event: Literal["done"] = "done"
-    data: Annotated[NothingOut, AsJson()]
+    event: Literal["done"] = Field(default="done", description=NAME)
+    data: Annotated[NothingOut, AsJson()] = Field(description=DATA)
 
 
 StreamEvent = (

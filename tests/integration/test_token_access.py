@@ -115,8 +115,10 @@ OPEN = {
 
 
 def own_routes(routes: Any) -> Iterator[tuple[str, str]]:
-    """Method and path of all routes of the application itself."""
+    """Method and path of all routes of the application itself, but those that only say 404 or 405 (ui/openapi.py)."""
     for route in routes:
+        if getattr(route, "name", "") == "refuse":
+            continue
         if hasattr(inner := getattr(route, "original_router", None), "routes"):
             yield from own_routes(inner.routes)
             continue
