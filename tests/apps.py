@@ -43,7 +43,9 @@ def listening(make: Callable[[], FastAPI]) -> Iterator[str]:
         servers.append(uvicorn.Server(config))
         await servers[0].serve(sockets=[listener])
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:  # as ui/cli.py listens
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
         while not (servers and servers[0].started):

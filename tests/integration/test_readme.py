@@ -11,11 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from apps import app_over
+from apps import app_over, listening
 from index.settings import IndexSettings
 from places import ROOT
 from qa.engine import Engine
 from qa.records import Answer
+from ui.app import make_app
 from ui.cli import app as cli
 from ui.scopes import Scope
 from ui.settings import Settings
@@ -39,7 +40,7 @@ def settings_table() -> list[tuple[str, str, str]]:
     rows = []
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = "" if default is None else f"`{str(default).replace(HOME, '~')}`"
+        shown = "" if default in (None, ()) else f"`{str(default).replace(HOME, '~')}`"
         rows.append((f"`OTVET_{name.upper()}`", shown, field.description or ""))
     return sorted(rows)
 
@@ -53,14 +54,16 @@ def test_settings_table_is_complete() -> None:
     ]
 
 
-def run_python_example(example: str, settings: IndexSettings) -> dict[str, Any]:
+def run_python_example(example: str, settings: IndexSettings | None = None) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    exec(example.replace("IndexSettings()", f"IndexSettings(data_dir={str(settings.data_dir)!r})"), values)
+    if settings is not None:
+        example = example.replace("IndexSettings()", f"IndexSettings(data_dir={str(settings.data_dir)!r})")
+    exec(example, values)
     return values
 
 
 def test_python_examples(sample_settings: IndexSettings, capsys: pytest.CaptureFixture[str]) -> None:
-    answering, retrieving = blocks("python")
+    _, answering, retrieving = blocks("python")
     response = run_python_example(answering, sample_settings)["response"]
     assert isinstance(response, Answer)
     assert "GPS" in response.text
@@ -68,6 +71,22 @@ def test_python_examples(sample_settings: IndexSettings, capsys: pytest.CaptureF
     titles = run_python_example(retrieving, sample_settings)["titles"]
     assert "Иран" in capsys.readouterr().out
     assert len(titles.invoke("Ростех")) == 3
+
+
+def test_openai_example(sample_engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    example, *_ = blocks("python")
+    with listening(lambda: make_app(sample_engine, Settings())) as url:
+        values = run_python_example(example.replace("http://127.0.0.1:7860", url))
+        values["client"].close()
+    assert "GPS" in capsys.readouterr().out
+    assert values["completion"].otvet["citations"]
+
+
+def test_mcp_example() -> None:
+    (example,) = blocks("json")
+    server = json.loads(example)["mcpServers"]["otvet"]
+    result = CliRunner().invoke(cli, [*server["args"], "--help"])
+    assert (server["command"], result.exit_code) == ("otvet", 0)
 
 
 def test_endpoint_example(sample_engine: Engine) -> None:
@@ -78,7 +97,7 @@ def test_endpoint_example(sample_engine: Engine) -> None:
     assert reply.json()["kind"] == "answer"
     assert {"article_id", "quote", "start", "end"} <= set(reply.json()["citations"][0])
     for route in re.findall(r"`(/[a-z{}_/]+)`", README):
-        assert route == "/docs" or route in client.get("/openapi.json").json()["paths"], route
+        assert route in ("/docs", "/v1") or route in client.get("/openapi.json").json()["paths"], route
 
 
 def test_rebuild_example(sample_engine: Engine, tmp_path: Path) -> None:

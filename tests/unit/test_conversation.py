@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from qa.records import MAX_QUESTION_CHARS, MAX_TURNS, Turn
+from qa.records import MAX_QUESTION_CHARS, MAX_TURNS, RefusalReason, Turn
 from ui.conversation import MAX_EXCHANGES, Around, Conversation, Exchange, kept_form, read_conversation
 from ui.schemas import (
     AnswerOut,
@@ -53,7 +53,12 @@ ANSWERS = st.builds(
         st.builds(DisagreementOut, markers=st.tuples(NUMBERS, NUMBERS), words=st.tuples(TEXTS, TEXTS)), max_size=1
     ),
 )
-REFUSALS = st.builds(RefusalOut, **FOUND, reason=TEXTS, nearest=st.lists(st.builds(SourceOut, **SOURCE), max_size=2))
+REFUSALS = st.builds(
+    RefusalOut,
+    **FOUND,
+    reason=st.sampled_from(RefusalReason),
+    nearest=st.lists(st.builds(SourceOut, **SOURCE), max_size=2),
+)
 FILTERS = st.builds(
     FiltersIn,
     published_from=st.none() | st.dates().map(date.isoformat),
