@@ -1,6 +1,6 @@
 # make run    set up, fetch the language model (1.1 GB, once), index the corpus, serve the page and the endpoint
 # make test   set up, then the whole test suite
-# make check  format, lint, types, floors
+# make check  format, lint, types, floors; then known faults of what is installed, told where they can be looked up
 # make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk
 # make bench-load  32 clients at the endpoint, and a rebuild meanwhile; four minutes
@@ -28,6 +28,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/pip-audit --local --progress-spinner off --timeout 10 >$(VENV)/audit.txt 2>&1; \
+	  grep -E '^(Found|No known|ERROR)|PYSEC|GHSA|CVE' $(VENV)/audit.txt || true; \
+	  echo "$$(grep -c 'could not be audited' $(VENV)/audit.txt) packages could not be looked up ($(VENV)/audit.txt)"
 
 MISSING = $(filter-out $(wildcard $(PASSAGES) $(QUESTIONS)),$(PASSAGES) $(QUESTIONS))
 ifneq ($(MISSING),)

@@ -27,7 +27,6 @@ from pathlib import Path
 from load_client import Load, Plan
 from load_server import LoadedServer, build, loaded_server
 from made_news import Event, make_events
-
 from measuring import load_average
 from qa.model_files import is_pulled
 from ui.settings import load_settings

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from load_client import Load, Plan, ask_for
 from made_news import Event, write_articles
-
 from processes import OTVET, environment, serving
 
 BUILD_TIMEOUT_S = 300
