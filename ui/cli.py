@@ -144,8 +144,10 @@ def serve(
         engine = open_engine(settings, settings, progress=progress)
     _warm_up(engine)
     from ui.app import make_app
+    from ui.logs import set_up_logs
     from ui.serving import run_app
 
+    set_up_logs(settings)
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = escape(f"http://{host_in_url}:{settings.port}")
     app = make_app(engine, settings)

@@ -30,12 +30,14 @@ def mcp() -> None:
 
     from qa.engine import open_engine
     from ui.asking import Asker
+    from ui.logs import set_up_logs
     from ui.mcp_server import make_mcp_server
 
     async def serve(stdin: TextIO, stdout: TextIO) -> None:
         async with stdio_server(anyio.wrap_file(stdin), anyio.wrap_file(stdout)) as streams:
             await server.run(streams[0], streams[1], server.create_initialization_options())
 
+    set_up_logs(settings)
     with protocol_streams() as (stdin, stdout):
         with progress_bars() as progress:
             engine = open_engine(settings, settings, progress=progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -34,6 +35,7 @@ from index.errors import IndexDamagedError, SettingsError
 from index.serving import Index
 from index.settings import IndexSettings
 from log_lines import logged
+from processes import becomes, environment, serving
 from qa.engine import Engine, make_engine
 from qa.records import Question
 from qa.settings import AnswerSettings
@@ -335,3 +337,15 @@ def test_missing_package_is_told_with_what_to_install(monkeypatch: pytest.Monkey
         set_up_tracing(FastAPI(), settings)
     assert "'opentelemetry.instrumentation.fastapi'" in str(told.value)
     assert "OTVET_OTLP_ENDPOINT" in str(told.value)
+
+
+def test_a_server_logs_each_request_as_json(sample_settings: IndexSettings, tmp_path: Path) -> None:
+    wanted = {"OTVET_LOG_FORMAT": "json", "OTVET_LOG_LEVEL": "info"}
+    with serving(environment(sample_settings.data_dir, **wanted), tmp_path) as (url, _):
+        reply = httpx.post(f"{url}/answer", json={"question": QUESTION}, timeout=60, trust_env=False)
+        errors = tmp_path / "serve.err"
+        assert becomes(lambda: errors.read_text(encoding="utf-8").count(reply.headers["X-Request-ID"]) == 2)
+    lines = [json.loads(line) for line in errors.read_text(encoding="utf-8").splitlines()]
+    own = {line["logger"] for line in lines if line["request_id"] == reply.headers["X-Request-ID"]}
+    assert own == {"ui.access_log", "ui.question_log"}
+    assert QUESTION not in json.dumps(lines, ensure_ascii=False)
