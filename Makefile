@@ -21,7 +21,7 @@ run: $(VENV)/run.stamp
 	@$(BIN)/otvet serve --pull --index
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import Future, wait
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -24,6 +24,7 @@ KEY = "otvet_is_stopped"
 MODEL_UNTIL = "otvet_model_until"
 LOOK_EVERY_S = 0.1
 CLOSE_S = 5  # what closing a stream may take
+_making_loop = Lock()  # `cache` alone would make a loop for each of the threads that ask first
 
 T = TypeVar("T")
 
@@ -98,7 +99,9 @@ def _run(work: Callable[[], Awaitable[T]]) -> "Future[T]":
     async def done() -> T:
         return await work()
 
-    return asyncio.run_coroutine_threadsafe(done(), _loop())
+    with _making_loop:
+        loop = _loop()
+    return asyncio.run_coroutine_threadsafe(done(), loop)
 
 
 @cache

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from index.errors import OtvetError
 from ui.openai_api import OPENAI_PREFIX, openai_error, openai_invalid
 from ui.problems import Kind, Problem, invalid_fields, problem_of
+from ui.requests import CLIENT_GONE
 
 BY_STATUS = {kind.value.status: kind for kind in reversed(Kind)}
-CLIENT_GONE = 499  # nobody reads it; what access logs of proxies call it
 
 
 def add_error_handlers(app: FastAPI) -> None:

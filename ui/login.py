@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,18 +71,23 @@ def add_login(
 
 
 class _OwnPages:
-    """Lets no page of another site change anything, as browsers send cookies and addresses that are let in along."""
+    """Lets no page of another site change anything, as browsers send cookies and addresses that are let in along.
+
+    Of pages that may, those on a host beside this one would bring the cookie, too; it does not count.
+    """
 
     def __init__(self, app: ASGIApp, origins: frozenset[str]) -> None:
         self._app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_asked = scope["type"] in ("http", "websocket")
-        is_theirs = is_asked and _comes_from_elsewhere(HTTPConnection(scope), self._origins)
-        await (_refused(_denied(scope["path"], Kind.FORBIDDEN, ELSEWHERE), scope) if is_theirs else self._app)(
-            scope, receive, send
-        )
+        app = self._app
+        if scope["type"] in ("http", "websocket") and _comes_from_elsewhere(HTTPConnection(scope)):
+            if Headers(scope=scope).get("origin") in self._origins:
+                scope["headers"] = [header for header in scope["headers"] if header[0] != b"cookie"]
+            elif scope.get("method") not in SAFE_METHODS:
+                app = _refused(_denied(scope["path"], Kind.FORBIDDEN, ELSEWHERE), scope)
+        await app(scope, receive, send)
 
 
 class _Guard:
@@ -118,13 +124,9 @@ def _refused(response: Response, scope: Scope) -> ASGIApp:
     return WebSocketClose(1008, SOCKET_REFUSED) if scope["type"] == "websocket" else response
 
 
-def _comes_from_elsewhere(connection: HTTPConnection, origins: frozenset[str]) -> bool:
-    """Whether a page of another site, or another port, makes a browser change something. Programs tell neither."""
-    if connection.get("method") in SAFE_METHODS:
-        return False
+def _comes_from_elsewhere(connection: HTTPConnection) -> bool:
+    """Whether a page of another site, or another port, makes a browser send this. Programs tell neither."""
     site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
-    if origin in origins:
-        return False
     if site is not None or origin is None:
         return site not in (None, "same-origin", "none")
     try:

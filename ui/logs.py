@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qa.records import Answer, Refusal
 from ui.asking import Asked
 from ui.outcomes import error_type, kind_of, mode_of, stages_ms
-from ui.requests import request_id
+from ui.requests import CLIENT_GONE, request_id
 from ui.scopes import current_caller
 from ui.settings import ServerSettings
 
-OWN = ("index", "qa", "ui", "uvicorn")
+OWN = ("index", "qa", "ui", "uvicorn", "uvicorn.error")  # the last has a level of its own once a server was set up
 TEXT = "%(levelname)s %(name)s%(request)s: %(message)s"
 FIELDS = {"levelname": "level", "name": "logger", "message": "message", "request_id": "request_id"}
 INDENT = "\n    "
@@ -82,7 +82,7 @@ class AccessLog:
         if scope["type"] != "http" or not access_log.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        started, status, n_bytes = time.monotonic(), 500, 0  # 500: where the application raises
+        started, status, n_bytes = time.monotonic(), CLIENT_GONE, 0  # a status that stays where nothing is answered
 
         async def send_and_look(message: Message) -> None:
             nonlocal status, n_bytes
@@ -93,6 +93,9 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, send_and_look)
+        except Exception:
+            status = 500 if status == CLIENT_GONE else status
+            raise
         finally:
             _log_access(scope, status, n_bytes, 1000 * (time.monotonic() - started))
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.asking import Asker
 from ui.mcp_server import make_mcp_server
-from ui.problems import Kind, Problem
+from ui.problems import RETRY_SOON_S, Kind, Problem
 
 
 class McpEndpoint:
@@ -63,7 +63,9 @@ class McpEndpoint:
             await only_post.response()(scope, receive, send)
             return
         if self._manager is None:
-            await Problem(Kind.BUSY, "the server is starting or stopping; try again").response()(scope, receive, send)
+            told = "the server is starting or stopping; try again"
+            busy = Problem(Kind.BUSY, told, {"Retry-After": str(RETRY_SOON_S)})
+            await busy.response()(scope, receive, send)
             return
         await _while_connected(self._manager.handle_request, scope, receive, send)
 

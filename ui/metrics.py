@@ -24,6 +24,7 @@ from qa.engine import Engine
 from qa.records import Answer, Refusal, RefusalReason
 from ui.asking import Asked
 from ui.outcomes import error_type, kind_of, mode_of, stages_ms
+from ui.requests import CLIENT_GONE
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class HttpMetrics:
             await self._app(scope, receive, send)
             return
         application, started = scope["app"], time.monotonic()
-        status = 500  # where the application raises
+        status = CLIENT_GONE  # where nothing is answered
 
         async def send_and_look(message: Message) -> None:
             nonlocal status
@@ -162,6 +163,9 @@ class HttpMetrics:
 
         try:
             await self._app(scope, receive, send_and_look)
+        except Exception:
+            status = 500 if status == CLIENT_GONE else status
+            raise
         finally:
             route = route_of(scope, application)
             method = scope["method"] if scope["method"] in METHODS else OTHER

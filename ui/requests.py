@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
+CLIENT_GONE = 499  # nobody reads it; what access logs of proxies call a request that nobody waited for
 GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # what is taken over from a client; the rest could forge lines of a log
 
 T = TypeVar("T")

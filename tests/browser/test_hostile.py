@@ -300,7 +300,7 @@ def forged(n: int, attack: str) -> dict[str, Any]:
         "period": {"published_from": None, "published_to": None, "words": attack},
         "disagreements": [{"markers": [1, 1], "words": [attack, attack]}],
     }
-    refusal = {**common, "kind": "refusal", "reason": attack, "nearest": [source]}
+    refusal = {**common, "kind": "refusal", "reason": "not_relevant", "nearest": [source]}
     shapes: list[dict[str, Any]] = [
         {"response": answer, "around": [{"before": attack, "after": attack}]},
         {"response": refusal},

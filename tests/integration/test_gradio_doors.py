@@ -1,5 +1,6 @@
 """The routes that Gradio brings along, tried by a program that means no good, over the real application."""
 
+import asyncio
 import json
 import re
 import socket
@@ -20,6 +21,7 @@ from qa.engine import make_engine
 from qa.settings import AnswerSettings
 from ui.chat_tab import ChatTab
 from ui.conversation import Conversation, Exchange, kept_form
+from ui.gradio_guard import GradioGuard
 from ui.settings import Settings
 
 SECRET = "Тайна старого фонтана"
@@ -311,3 +313,31 @@ def _paths(app: Any) -> Iterator[str]:
         mounted = route.app if isinstance(route, Mount) else getattr(route, "original_router", None)
         if hasattr(mounted, "routes"):
             yield from (f"{path.rstrip('/')}{inner}" for inner in _paths(mounted))
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5:7860", "[::1]:7860", "testserver", "localhost:7860"])
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_no_page_of_another_site_reads_what_gradio_answers(client: TestClient, host: str, path: str) -> None:
+    elsewhere = {"host": host, "origin": f"https://{OUTSIDE}"}
+    response = client.get(path, headers=elsewhere)
+    assert response.status_code == 200
+    before = client.options(path, headers={**elsewhere, "access-control-request-method": "POST"})
+    for one in (response, before):
+        assert not [name for name in one.headers if name.startswith("access-control")], one.headers
+
+
+def test_an_event_that_does_not_arrive_is_refused() -> None:
+    async def hang() -> Any:
+        await asyncio.sleep(3600)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def unreached(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("half an event came through")
+
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "headers": []}
+    asyncio.run(GradioGuard(unreached, may_upload=lambda request: False, within_s=0.05)(scope, hang, send))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]

@@ -745,6 +745,28 @@ def test_pages_of_other_sites_change_nothing_but_where_they_are_allowed(place: P
         assert client.post("/answer", headers={"origin": origin}).status_code == 403, origin
 
 
+def test_an_allowed_site_beside_this_one_does_not_act_as_who_has_logged_in_here(place: Place) -> None:
+    """Browsers send a strict cookie along with what comes from another host of the same domain."""
+
+    def who(request: Request) -> str:
+        caller = current_caller(request.scope)
+        return caller.name if caller else "nobody"
+
+    app = FastAPI()
+    app.post("/answer")(who)
+    app.get("/answer")(who)
+    add_login(app, place.settings, open_callers(place.settings), cors_origins=["https://news.example.org"])
+    client = TestClient(app, follow_redirects=False)
+    assert log_in(client).status_code == 303
+    own = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
+    beside = {"origin": "https://news.example.org", "sec-fetch-site": "same-site"}
+    assert client.post("/answer", headers=own).json() == "Анна"
+    for method in ("GET", "POST"):
+        assert client.request(method, "/answer", headers=beside).status_code == 401, method
+        with_login = {**beside, **basic("boris", OTHER_PASSWORD)}
+        assert client.request(method, "/answer", headers=with_login).json() == "boris", method
+
+
 XSS = ['"><script>alert(1)</script>', "' onfocus=alert(1) autofocus x='", "<img src=x onerror=alert(1)>", "&quot;>"]
 
 

@@ -136,7 +136,8 @@ main()
 def test_the_embedded_model_writes_where_there_is_no_network(
     sample_settings: IndexSettings, without_network: list[str], chat_gguf: Path
 ) -> None:
-    env = environment(sample_settings.data_dir, OTVET_CHAT_GGUF=str(chat_gguf), OTVET_CHAT_MODEL="embedded")
+    own = {"OTVET_CHAT_GGUF": str(chat_gguf), "OTVET_CHAT_MODEL": "embedded", "OTVET_ANSWER_TIMEOUT_S": "600"}
+    env = environment(sample_settings.data_dir, **own)
     command = [*without_network, sys.executable, "-c", WITH_LOOPBACK, "ask", QUESTION, "--json"]
     ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr

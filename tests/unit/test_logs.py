@@ -1,5 +1,6 @@
 """Lines of the log: their forms, what they tell, and what nobody can make them tell."""
 
+import asyncio
 import io
 import json
 import logging
@@ -254,3 +255,16 @@ def _log_exception(words: str) -> None:
         raise ValueError(words)
     except ValueError:
         logging.getLogger("ui.app").exception("it failed")
+
+
+def test_access_line_of_a_request_that_nobody_waited_for(log: Callable[..., io.StringIO]) -> None:
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers nothing, as the client went away."""
+
+    async def unused(*message: Any) -> Any:
+        raise AssertionError("nothing is read or sent")
+
+    written = log(log_format="json", log_level="info")
+    scope = {"type": "http", "method": "POST", "path": "/answer", "headers": []}
+    asyncio.run(AccessLog(leave)(scope, unused, unused))
+    assert json.loads(written.getvalue())["status"] == 499

@@ -1,5 +1,6 @@
 """What Prometheus is told, of questions made by hand and of small applications."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from index.errors import IndexDamagedError
 from qa.engine import Engine
@@ -219,3 +221,17 @@ def test_labels_do_not_grow_with_what_clients_send(counted: tuple[TestClient, Me
         ("otvet_http_requests_total", "GET", "page", "404"),
         ("otvet_http_requests_total", "GET", "/static", "200"),
     }
+
+
+def test_request_that_nobody_waited_for_is_no_fault_of_ours() -> None:
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers nothing, as the client went away."""
+
+    metrics = Metrics()
+    scope = {"type": "http", "app": Starlette(), "method": "POST", "path": "/answer", "headers": []}
+    asyncio.run(HttpMetrics(leave, metrics)(scope, unused, unused))
+    assert told(metrics)["otvet_http_requests_total", "POST", "other", "499"] == 1
+
+
+async def unused(*message: Any) -> Any:
+    raise AssertionError("nothing is read or sent")

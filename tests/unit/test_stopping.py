@@ -21,7 +21,7 @@ from pydantic import PrivateAttr
 from fakes import ScriptedChatModel, Stop
 from index.errors import AnswerStoppedError, ChatModelError
 from qa.chat_models import stream_text
-from qa.stopping import ModelSlowError, check_wanted, pulled, stopping_config, with_model_until
+from qa.stopping import ModelSlowError, _loop, check_wanted, pulled, stopping_config, with_model_until
 
 SOON_S = 0.5
 PATIENCE_S = 10.0
@@ -362,3 +362,18 @@ def test_a_stop_does_not_wait_for_a_synchronous_model() -> None:
     assert not model._ended.is_set()
     model._go.set()
     assert model._ended.wait(PATIENCE_S)
+
+
+def test_threads_that_ask_first_share_one_loop() -> None:
+    """Else a client's connections would belong to a loop that the next answer does not run in."""
+    for _ in range(20):
+        _loop.cache_clear()
+        sources, at_once = [Source() for _ in range(8)], threading.Barrier(8)
+
+        def read(source: Source, at_once: threading.Barrier = at_once) -> list[int]:
+            at_once.wait(PATIENCE_S)
+            return list(pulled(source.items(), {}))
+
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(read, sources)) == [[0, 1, 2]] * 8
+        assert len({source.loop for source in sources}) == 1
