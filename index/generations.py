@@ -225,7 +225,7 @@ def publish(data_dir: Path, building: Path) -> str:
     for path in building.rglob("*"):
         _sync(path)
     _sync(building)
-    name = f"g-{max(map(_number, generation_names(data_dir)), default=0) + 1:04d}"
+    name = f"g-{_last_number(data_dir) + 1:04d}"
     os.replace(building, root / name)
     _sync(root)
     write_durably(root / POINTER, name)
@@ -283,6 +283,12 @@ def generation_names(data_dir: Path) -> list[str]:
 def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Manifest, which checks their names
     """A manifest of this format, made now."""
     return Manifest(format_version=FORMAT_VERSION, created_at=now(), **values)
+
+
+def _last_number(data_dir: Path) -> int:
+    """Of the generations that there are or, as no name may come again while somebody reads, that should serve."""
+    named = current_generation(data_dir)
+    return max(map(_number, [*generation_names(data_dir), *filter(None, [named])]), default=0)
 
 
 def _number(name: str) -> int:

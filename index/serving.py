@@ -141,6 +141,14 @@ class Generation:
         position = self.columns.position(article_id)
         return self.vectors.rows_in(position, start, end) if position is not None else []
 
+    def check(self) -> None:
+        """Do nothing if Chroma, the one part that opens its files again, can be read.
+
+        Raises:
+            IndexDamagedError: it cannot.
+        """
+        self.chunks.count()
+
     def close(self) -> None:
         """Release the files."""
         self.chunks.close()

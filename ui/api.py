@@ -111,6 +111,7 @@ def _add_status_routes(router: APIRouter, engine: Engine) -> None:
         try:
             with engine.index.lease() as generation:
                 name, n_articles = generation.name, generation.manifest.n_articles
+                generation.check()
         except IndexStateError as exc:
             reasons.append(str(exc))
         if reasons:

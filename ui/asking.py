@@ -1,6 +1,7 @@
 """What every door asks: one way from a question to its events, within a time, observed alike."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -14,6 +15,8 @@ from qa.engine import Engine
 from qa.records import Answer, Event, Question, Refusal, Response
 from qa.settings import MODEL_SHARE
 from qa.stopping import stopping_config
+
+log = logging.getLogger(__name__)
 
 Door = Literal["answer", "stream", "openai", "mcp", "page"]
 T = TypeVar("T")
@@ -91,8 +94,12 @@ class Asker:
             except Exception as exc:
                 outcome = exc
                 raise
+            except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
+                # of a library; in the event loop it would end the server, or look like a client that goes away
+                outcome = RuntimeError(f"the thread that answers was ended by {type(exc).__name__}")
+                raise outcome from exc
             finally:
-                self._observe(Asked(door, question, outcome or why(), time.monotonic() - started))
+                self._tell(Asked(door, question, outcome or why(), time.monotonic() - started))
 
     async def stream(self, question: Question, door: Door) -> AsyncGenerator[Event, None]:
         """Like `steps`, without holding up the event loop. Closing it, or cancelling, stops the work.
@@ -134,6 +141,12 @@ class Asker:
     def stop(self) -> None:
         """Stop all that is being answered, and what is asked from now on: those who ask get AnswerStoppedError."""
         self._is_stopped = True
+
+    def _tell(self, asked: Asked) -> None:
+        try:
+            self._observe(asked)
+        except Exception:  # whoever asked has the answer all the same
+            log.exception("a question could not be counted")
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -128,6 +128,7 @@ class _State(Collector):
     def _index(self) -> list[Metric]:
         with self._engine.index.lease() as generation:
             name, manifest = generation.name, generation.manifest
+            generation.check()
         info = GaugeMetricFamily(
             "otvet_index_generation_info", "The serving generation.", labels=["generation", "embedding_model"]
         )

@@ -38,7 +38,8 @@ class Throttle:
 
     def _known(self, key: str) -> tuple[int, float]:
         n, at = self._failures.get(key, (0, 0.0))
-        return (n, at) if self._clock() - at < FORGET_FAILURES_S else (0, 0.0)
+        is_recent = 0 <= self._clock() - at < FORGET_FAILURES_S  # a clock that was set back locks nobody out
+        return (n, at) if is_recent else (0, 0.0)
 
     def _wait_s(self, n: int, at: float) -> float:
         if n < N_FREE_FAILURES:

@@ -220,7 +220,6 @@ def test_articles_that_cannot_be_read_are_told_of_or_answered_from_memory(
     place.assert_well(built)
 
 
-@pytest.mark.xfail(strict=True, reason="/ready, /metrics and the page look at the manifest only")
 def test_an_index_that_cannot_answer_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path / "own") as place:
         fill_with_rubbish(place.generation / "chroma" / "0000" / "chroma.sqlite3")
@@ -252,9 +251,7 @@ def test_what_is_removed_answers_as_it_is_open(place: Place, name: str) -> None:
 @pytest.mark.parametrize(
     "whole",
     [
-        pytest.param(
-            False, marks=pytest.mark.xfail(strict=True, reason="the name is given again: follow sees no news")
-        ),
+        False,
         pytest.param(True, marks=pytest.mark.xfail(strict=True, reason="the name is given again: follow sees no news")),
     ],
     ids=["generation", "index"],
@@ -342,7 +339,6 @@ def test_a_model_that_fails_for_one_question(place: Place, fault: Exception, n_d
     assert "otvet_questions_running 0.0" in place.client.get("/metrics").text
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="what an observer raises comes after the answer")
 def test_an_observer_that_raises_breaks_no_answer(place: Place) -> None:
     def observe(asked: object) -> None:
         raise RuntimeError("no counting today")
@@ -640,7 +636,6 @@ def test_a_clock_that_jumps_locks_nobody_out(jumping: Server, jumps_s: list[int]
 
 
 @needs_cc
-@pytest.mark.xfail(strict=True, reason="waits after failed logins are measured by the clock of the day")
 def test_failed_logins_before_the_clock_went_back_lock_nobody_out_for_a_day(jumping: Server) -> None:
     jumping.jump(DAY_S)
     for _ in range(3):

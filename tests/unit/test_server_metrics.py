@@ -54,7 +54,7 @@ def engine_over(lease: Any, queue: ModelQueue | None = None) -> Engine:
 def lease() -> Iterator[Any]:
     built = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     manifest = SimpleNamespace(created_at=built, embedding_model="e5", n_articles=3, n_chunks=7)
-    yield SimpleNamespace(name="g-0004", manifest=manifest)
+    yield SimpleNamespace(name="g-0004", manifest=manifest, check=lambda: None)
 
 
 @contextmanager
