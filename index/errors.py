@@ -12,6 +12,7 @@ OtvetError                      exit code 1
 ├── UploadError                 1   a file from the page cannot be put into the corpus
 ├── AnswerStoppedError          1   whoever asked does not want the answer any more
 ├── AnswerTimeoutError          1   no answer was there in time
+├── OverloadedError             1   as many questions as may be are being answered
 ├── NotReadyError               1   not everything that answers need is loaded
 ├── FeedbackError               1   the feedback cannot be kept or read
 └── IndexStateError             1
@@ -73,6 +74,10 @@ class AnswerStoppedError(OtvetError):
 
 class AnswerTimeoutError(OtvetError):
     """No answer was there in time."""
+
+
+class OverloadedError(OtvetError):
+    """As many questions as may be are being answered."""
 
 
 class NotReadyError(OtvetError):

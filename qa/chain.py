@@ -55,7 +55,7 @@ N_NEAREST = 3  # articles that a refusal names
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Course:
     """What all steps to one response share.
 
     Attributes:
@@ -186,47 +186,47 @@ class AnswerChain(Runnable[Question | str, Event]):
 
     def _steps(self, question: Question, config: RunnableConfig) -> Iterator[Event]:
         answerer = self._answerer_for(question)
-        asked = self._begun(question, config)
+        course = self._begun(question, config)
         reply = small_talk(question.text)
         if reply is not None:
             yield TextDelta(reply)
-            yield _small_answer(reply, asked)
+            yield _small_answer(reply, course)
             return
-        query = self._rewriter.standalone(question, asked.config)
-        asked.clock.lap("understand")
-        found = self._find(asked, query)
-        asked.clock.lap("retrieve")
+        query = self._rewriter.standalone(question, course.config)
+        course.clock.lap("understand")
+        found = self._find(course, query)
+        course.clock.lap("retrieve")
         yield PassagesFound(found.passages)
         reason = self._gate(query, found.passages)
         if reason is not None:
-            yield _refusal(reason, asked, found)
+            yield _refusal(reason, course, found)
             return
         sentences = self._ranker.for_query(query, found.passages[:N_RANKED])
-        asked.clock.lap("rank")
-        yield from self._answer(asked, found, Evidence(query, found.passages, sentences), answerer)
+        course.clock.lap("rank")
+        yield from self._answer(course, found, Evidence(query, found.passages, sentences), answerer)
 
-    def _begun(self, question: Question, config: RunnableConfig) -> Asked:
+    def _begun(self, question: Question, config: RunnableConfig) -> Course:
         clock, tokens = Clock(), TokenCounter()
         bounded = with_model_until(config, time.monotonic() + self._model_timeout_s)
         counted = merge_configs(bounded, {"callbacks": [tokens]})
-        return Asked(question, counted, self._generation(), clock, tokens)
+        return Course(question, counted, self._generation(), clock, tokens)
 
-    def _find(self, asked: Asked, query: str) -> Found:
+    def _find(self, course: Course, query: str) -> Found:
         """Passages of the time that the question names; of all times where those cannot answer it."""
-        question = asked.question
+        question = course.question
         limited = question.filters.published_from or question.filters.published_to
         period = None if limited or not question.use_dates else named_period(query, today=self._today())
-        passages = self._retrieve(asked, query, period)
+        passages = self._retrieve(course, query, period)
         if period is None or self._gate(query, passages) is None:
             return Found(query, passages, period)
-        return Found(query, self._retrieve(asked, query, None), None, given_up=period)
+        return Found(query, self._retrieve(course, query, None), None, given_up=period)
 
-    def _retrieve(self, asked: Asked, query: str, period: Period | None) -> tuple[Passage, ...]:
-        filters = asked.question.filters
+    def _retrieve(self, course: Course, query: str, period: Period | None) -> tuple[Passage, ...]:
+        filters = course.question.filters
         if period is not None:
             filters = replace(filters, published_from=period.first, published_to=period.last)
-        options: dict[str, Any] = {"k": asked.question.k, "filters": filters}
-        return passages_of(self._retriever.invoke(query, asked.config, **options), self._find_article)
+        options: dict[str, Any] = {"k": course.question.k, "filters": filters}
+        return passages_of(self._retriever.invoke(query, course.config, **options), self._find_article)
 
     def _answerer_for(self, question: Question) -> Answerer:
         if question.mode == "extractive" or (question.mode == "auto" and self._generative is None):
@@ -238,55 +238,55 @@ class AnswerChain(Runnable[Question | str, Event]):
             )
         return self._generative
 
-    def _answer(self, asked: Asked, found: Found, evidence: Evidence, answerer: Answerer) -> Iterator[Event]:
+    def _answer(self, course: Course, found: Found, evidence: Evidence, answerer: Answerer) -> Iterator[Event]:
         """The answer of `answerer`; before that of a language model, and where it fails, the quotes."""
         if answerer is self._extractive:
-            quotes = yield from self._verified(asked, found, evidence, answerer)
-            yield quotes or _refusal(RefusalReason.NOT_RELEVANT, asked, found)
+            quotes = yield from self._verified(course, found, evidence, answerer)
+            yield quotes or _refusal(RefusalReason.NOT_RELEVANT, course, found)
             return
-        events, quotes = _drained(self._verified(asked, found, evidence, self._extractive))
+        events, quotes = _drained(self._verified(course, found, evidence, self._extractive))
         if isinstance(quotes, Answer):
             yield QuotesFound(quotes)
         notices = MODEL_FAILED
         try:
-            response = yield from self._verified(asked, found, evidence, answerer)
+            response = yield from self._verified(course, found, evidence, answerer)
         except ChatModelError as exc:
-            if isinstance(exc, ModelBusyError) and asked.question.mode == "generative":
+            if isinstance(exc, ModelBusyError) and course.question.mode == "generative":
                 raise
             log.warning("answering by quotes: %s", exc)
             response, notices = None, _notices_of(exc)
         if response is None:
-            asked.clock.lap(answerer.mode)
+            course.clock.lap(answerer.mode)
             yield Restarted()
             yield from events
-            response = _in_its_place(quotes, asked, notices)
-        yield response or _refusal(RefusalReason.NOT_RELEVANT, asked, found)
+            response = _in_its_place(quotes, course, notices)
+        yield response or _refusal(RefusalReason.NOT_RELEVANT, course, found)
 
     def _verified(
-        self, asked: Asked, found: Found, evidence: Evidence, answerer: Answerer
+        self, course: Course, found: Found, evidence: Evidence, answerer: Answerer
     ) -> Generator[Event, None, Response | None]:
         """Streams what `answerer` drafts, each quote checked; returns None where not one quote stands."""
         citations = Citations(self._find_article)
-        for item in answerer.draft(asked.question, evidence, asked.config):
+        for item in answerer.draft(course.question, evidence, course.config):
             if isinstance(item, NoAnswer):
-                asked.clock.lap(answerer.mode)
-                return _refusal(RefusalReason.NOT_STATED, asked, found)
+                course.clock.lap(answerer.mode)
+                return _refusal(RefusalReason.NOT_STATED, course, found)
             yield from citations.events(item)
-        asked.clock.lap(answerer.mode)
+        course.clock.lap(answerer.mode)
         if not citations.found:
             return None
         return Answer(
             text=citations.text,
-            language=_text_language(asked.question, answerer.mode, citations.found),
+            language=_text_language(course.question, answerer.mode, citations.found),
             mode=answerer.mode,
             citations=citations.found,
-            notice=found.notice(asked.question),
+            notice=found.notice(course.question),
             period=found.period,
-            query=found.told_query(asked.question),
+            query=found.told_query(course.question),
             disagreements=citations.disagreements,
-            timings_ms=asked.clock.timings_ms(),
-            generation=asked.generation,
-            tokens=asked.tokens.tokens,
+            timings_ms=course.clock.timings_ms(),
+            generation=course.generation,
+            tokens=course.tokens.tokens,
         )
 
 
@@ -300,14 +300,14 @@ def _drained(events: Generator[Event, None, Response | None]) -> tuple[list[Even
             return drained, stop.value
 
 
-def _small_answer(reply: str, asked: Asked) -> Answer:
+def _small_answer(reply: str, course: Course) -> Answer:
     return Answer(
         text=reply,
-        language=answer_language(asked.question),
+        language=answer_language(course.question),
         mode="conversation",
         citations=(),
-        timings_ms=asked.clock.timings_ms(),
-        generation=asked.generation,
+        timings_ms=course.clock.timings_ms(),
+        generation=course.generation,
     )
 
 
@@ -317,12 +317,12 @@ def _notices_of(exc: ChatModelError) -> dict[Language, str]:
     return MODEL_SLOW if isinstance(exc, ModelSlowError) else MODEL_FAILED
 
 
-def _in_its_place(quotes: Response | None, asked: Asked, notices: dict[Language, str]) -> Response | None:
+def _in_its_place(quotes: Response | None, course: Course, notices: dict[Language, str]) -> Response | None:
     """The quotes as the response where a language model gave none."""
     if not isinstance(quotes, Answer):
         return quotes
-    notice = " ".join(filter(None, (notices[answer_language(asked.question)], quotes.notice)))
-    return replace(quotes, notice=notice, timings_ms=asked.clock.timings_ms(), tokens=asked.tokens.tokens)
+    notice = " ".join(filter(None, (notices[answer_language(course.question)], quotes.notice)))
+    return replace(quotes, notice=notice, timings_ms=course.clock.timings_ms(), tokens=course.tokens.tokens)
 
 
 def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Citation]) -> str:
@@ -330,8 +330,8 @@ def _text_language(question: Question, mode: AnswerMode, citations: Sequence[Cit
     return citations[0].source.language if mode == "extractive" else answer_language(question)
 
 
-def _refusal(reason: RefusalReason, asked: Asked, found: Found) -> Refusal:
-    language = answer_language(asked.question)
+def _refusal(reason: RefusalReason, course: Course, found: Found) -> Refusal:
+    language = answer_language(course.question)
     nearest = list(dict.fromkeys(passage.source for passage in found.passages))
     return Refusal(
         reason=reason,
@@ -339,7 +339,8 @@ def _refusal(reason: RefusalReason, asked: Asked, found: Found) -> Refusal:
         language=language,
         nearest=tuple(nearest[:N_NEAREST]),
         period=found.period,
-        query=found.told_query(asked.question),
-        timings_ms=asked.clock.timings_ms(),
-        generation=asked.generation,
+        query=found.told_query(course.question),
+        tokens=course.tokens.tokens,
+        timings_ms=course.clock.timings_ms(),
+        generation=course.generation,
     )

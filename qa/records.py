@@ -189,6 +189,7 @@ class Refusal:
     nearest: tuple[Source, ...]
     period: Period | None = None
     query: str | None = None
+    tokens: Tokens | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     generation: str = ""
 

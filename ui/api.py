@@ -45,7 +45,7 @@ NOBODY_MAY = (
 
 
 def make_router(asker: Asker) -> APIRouter:
-    """The routes. Each runs in a thread of its own, so a slow answer holds up no other."""
+    """The routes; questions are answered in threads of their own, so a slow answer holds up no other."""
     router = APIRouter()
     engine = asker.engine
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from importlib.metadata import version
 from threading import Event, Thread
 
 import gradio as gr
@@ -52,7 +53,7 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
                 yield
 
     app: FastAPI = FastAPIOffline(
-        title="Otvet", version="0.1.0", description=DESCRIPTION, redoc_url=None, lifespan=lifespan
+        title="Otvet", version=version("otvet"), description=DESCRIPTION, redoc_url=None, lifespan=lifespan
     )
     metrics = Metrics()
     asker = app.state.asker = _make_asker(app, engine, settings, metrics)

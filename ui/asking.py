@@ -5,18 +5,21 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from index.errors import AnswerStoppedError, AnswerTimeoutError
+from index.errors import AnswerStoppedError, AnswerTimeoutError, OverloadedError
 from qa.engine import Engine
 from qa.records import Answer, Event, Question, Refusal, Response
 from qa.settings import MODEL_SHARE
 from qa.stopping import stopping_config
 
 log = logging.getLogger(__name__)
+
+MAX_AT_ONCE = 256  # questions, as each takes a thread
+GRACE_S = 0.05  # for what is there already, however late it is fetched
 
 Door = Literal["answer", "stream", "openai", "mcp", "page"]
 T = TypeVar("T")
@@ -71,35 +74,42 @@ class Asker:
 
         Raises:
             AnswerStoppedError: it was stopped.
+            OverloadedError: as many as may be are being answered.
             OtvetError: as `AnswerChain.stream` does.
         """
-        return self._steps(question, door, is_stopped, lambda: None)
+        self._begin()
+        yield from self._steps(question, door, is_stopped, lambda: None)
 
     def _steps(
         self, question: Question, door: Door, is_stopped: Callable[[], bool], why: Callable[[], Exception | None]
     ) -> Iterator[Event]:
-        """The same; `why` tells the error that a stop is in truth."""
+        """The same, begun already; `why` tells the error that a stop is in truth.
+
+        The response comes after all who observe were told of it, lest a log line come after the answer.
+        """
         started = time.monotonic()
         outcome: Response | Exception | None = None
         model_until = started + MODEL_SHARE * self.timeout_s
         config = stopping_config(lambda: self._is_stopped or is_stopped(), model_until=model_until)
-        with self._counted():
-            try:
-                for event in self.engine.chain.stream(question, config):
-                    if isinstance(event, Answer | Refusal):
-                        outcome = event
+        try:
+            for event in self.engine.chain.stream(question, config):
+                if isinstance(event, Answer | Refusal):
+                    outcome = event
+                else:
                     yield event
-            except AnswerStoppedError:
-                raise
-            except Exception as exc:
-                outcome = exc
-                raise
-            except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
-                # of a library; in the event loop it would end the server, or look like a client that goes away
-                outcome = RuntimeError(f"the thread that answers was ended by {type(exc).__name__}")
-                raise outcome from exc
-            finally:
-                self._tell(Asked(door, question, outcome or why(), time.monotonic() - started))
+        except AnswerStoppedError:
+            raise
+        except Exception as exc:
+            outcome = exc
+            raise
+        except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
+            # of a library; in the event loop it would end the server, or look like a client that goes away
+            outcome = RuntimeError(f"the thread that answers was ended by {type(exc).__name__}")
+            raise outcome from exc
+        finally:
+            self._end(Asked(door, question, outcome or why(), time.monotonic() - started))
+        if isinstance(outcome, Answer | Refusal):
+            yield outcome
 
     async def stream(self, question: Question, door: Door) -> AsyncGenerator[Event, None]:
         """Like `steps`, without holding up the event loop. Closing it, or cancelling, stops the work.
@@ -108,6 +118,7 @@ class Asker:
             AnswerTimeoutError: the response was not there in time.
             OtvetError: as `steps` does.
         """
+        self._begin()
         until = time.monotonic() + self.timeout_s
         late = AnswerTimeoutError(
             f"there was no answer within {self.timeout_s:g} s; try again later, or ask with mode 'extractive' "
@@ -121,7 +132,7 @@ class Asker:
         async with aclosing(steps) as events:
             while True:
                 try:
-                    event = await asyncio.wait_for(anext(events, None), max(0.0, until - time.monotonic()))
+                    event = await asyncio.wait_for(anext(events, None), max(GRACE_S, until - time.monotonic()))
                 except TimeoutError:
                     if time.monotonic() < until:  # one of the chain's
                         raise
@@ -142,21 +153,19 @@ class Asker:
         """Stop all that is being answered, and what is asked from now on: those who ask get AnswerStoppedError."""
         self._is_stopped = True
 
-    def _tell(self, asked: Asked) -> None:
+    def _begin(self) -> None:
+        with self._lock:
+            if self._n_running >= MAX_AT_ONCE:
+                raise OverloadedError(f"{MAX_AT_ONCE} questions are being answered already; ask again in a moment")
+            self._n_running += 1
+
+    def _end(self, asked: Asked) -> None:
         try:
             self._observe(asked)
         except Exception:  # whoever asked has the answer all the same
             log.exception("a question could not be counted")
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
         with self._lock:
-            self._n_running += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._n_running -= 1
+            self._n_running -= 1
 
 
 async def in_thread(make: Callable[[Callable[[], bool]], Iterator[T]]) -> AsyncGenerator[T, None]:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_NAME_CHARS = 64
 PRIVATE = 0o600
+LOCK_TIMEOUT_S = 10
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -134,7 +135,7 @@ class EntriesFile(Generic[E]):
         path = self.path.resolve()  # a link stays a link
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_name(f"{path.name}.lock"), mode=PRIVATE):
+            with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_TIMEOUT_S, mode=PRIVATE):
                 entries = dict(self.entries_or_none())
                 yield entries
                 file = self._file(**{self._what: [entries[key] for key in sorted(entries)]})

@@ -123,13 +123,13 @@ def _fields(asked: Asked) -> dict[str, Any]:
     match outcome:
         case Answer():
             fields["mode"] = mode_of(asked)
-            if outcome.tokens is not None:
-                fields["tokens"] = {"prompt": outcome.tokens.prompt, "completion": outcome.tokens.completion}
         case Refusal():
             fields["reason"] = str(outcome.reason)
         case Exception():
             fields["error"] = error_type(outcome)
     if isinstance(outcome, Answer | Refusal):
+        if outcome.tokens is not None:
+            fields["tokens"] = {"prompt": outcome.tokens.prompt, "completion": outcome.tokens.completion}
         fields |= {"generation": outcome.generation, "stages_ms": stages_ms(asked)}
     return fields
 

@@ -75,10 +75,10 @@ class Metrics:
         self._seconds.labels(asked.door).observe(asked.seconds)
         for stage, ms in stages_ms(asked).items():
             self._stages.labels(stage).observe(ms / 1000)
+        if isinstance(asked.outcome, Answer | Refusal) and asked.outcome.tokens is not None:
+            self._tokens.labels("prompt").inc(asked.outcome.tokens.prompt)
+            self._tokens.labels("completion").inc(asked.outcome.tokens.completion)
         match asked.outcome:
-            case Answer(tokens=tokens) if tokens is not None:
-                self._tokens.labels("prompt").inc(tokens.prompt)
-                self._tokens.labels("completion").inc(tokens.completion)
             case Refusal(reason=reason):
                 self._refusals.labels(reason).inc()
             case Exception() as exc:

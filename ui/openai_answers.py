@@ -78,7 +78,7 @@ def unlisted(content: str) -> str:
 
 def usage_of(response: Response) -> UsageOut:
     """The tokens that a response took."""
-    tokens = getattr(response, "tokens", None)
+    tokens = response.tokens
     prompt, completion = (tokens.prompt, tokens.completion) if tokens is not None else (0, 0)
     return UsageOut(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
 

@@ -24,6 +24,7 @@ from index.errors import (
     ModelBusyError,
     NotReadyError,
     OtvetError,
+    OverloadedError,
     QuestionError,
 )
 from ui.requests import request_id
@@ -107,33 +108,33 @@ class Problem:
         return Response(body, self.kind.value.status, dict(self.headers), MEDIA_TYPE)
 
 
+# The first that fits counts.
+KINDS: tuple[tuple[type[OtvetError], Kind], ...] = (
+    (QuestionError, Kind.INVALID),
+    (ModelBusyError, Kind.BUSY),
+    (OverloadedError, Kind.BUSY),
+    (AnswerStoppedError, Kind.BUSY),  # nobody reads it, unless the server is what was stopped
+    (NotReadyError, Kind.NOT_READY),
+    (AnswerTimeoutError, Kind.TIMEOUT),
+    (IndexLockedError, Kind.CONFLICT),
+    (IndexStateError, Kind.INDEX),
+    (ChatModelError, Kind.MODEL),
+    (OtvetError, Kind.INTERNAL),
+)
+LOGGED = (Kind.INDEX, Kind.MODEL, Kind.INTERNAL)
+
+
 def problem_of(exc: BaseException) -> Problem:
     """The problem that an error is. What nobody foresaw is logged and told without its words."""
-    match exc:
-        case QuestionError():
-            return Problem(Kind.INVALID, str(exc))
-        case ModelBusyError():
-            return Problem(Kind.BUSY, str(exc), {"Retry-After": str(exc.retry_after_s)})
-        case NotReadyError():
-            return Problem(Kind.NOT_READY, str(exc), {"Retry-After": str(RETRY_SOON_S)})
-        case AnswerStoppedError():  # nobody reads it, unless the server is what was stopped
-            return Problem(Kind.BUSY, "the server is being stopped; ask again", {"Retry-After": str(RETRY_SOON_S)})
-        case AnswerTimeoutError():
-            return Problem(Kind.TIMEOUT, str(exc))
-        case IndexLockedError():
-            return Problem(Kind.CONFLICT, str(exc))
-        case IndexStateError():
-            log.error("%s", exc)
-            return Problem(Kind.INDEX, str(exc), {"Retry-After": str(RETRY_SOON_S)})
-        case ChatModelError():
-            log.error("%s", exc)
-            return Problem(Kind.MODEL, str(exc), {"Retry-After": str(RETRY_SOON_S)})
-        case OtvetError():
-            log.error("%s", exc)
-            return Problem(Kind.INTERNAL, str(exc))
-        case _:
-            log.error("unexpected: %s", exc, exc_info=exc)
-            return Problem(Kind.INTERNAL, "the server's log tells more under this request_id; try again, or report it")
+    if not isinstance(exc, OtvetError):
+        log.error("unexpected: %s", exc, exc_info=exc)
+        return Problem(Kind.INTERNAL, "the server's log tells more under this request_id; try again, or report it")
+    kind = next(kind for cls, kind in KINDS if isinstance(exc, cls))
+    if kind in LOGGED:
+        log.error("%s", exc)
+    detail = "the server is being stopped; ask again" if isinstance(exc, AnswerStoppedError) else str(exc)
+    retry_after_s = exc.retry_after_s if isinstance(exc, ModelBusyError) else RETRY_SOON_S
+    return Problem(kind, detail, {"Retry-After": str(retry_after_s)} if kind.value.status == 503 else {})
 
 
 def invalid_fields(errors: list[Any]) -> Problem:

@@ -23,6 +23,7 @@ from qa.records import (
     RefusalReason,
     Response,
     Source,
+    Tokens,
     Turn,
 )
 
@@ -198,6 +199,9 @@ class _ResponseOut(BaseModel):
         examples=["Когда ходит паром?"],
     )
     generation: str = Field(default="", description="Of the index that answered.", examples=["g-0001"])
+    tokens: TokensOut | None = Field(
+        default=None, description="Null where no language model wrote, or it does not tell."
+    )
     timings_ms: dict[str, float] = Field(
         description="Milliseconds by stage, and in `total`.", examples=[{"retrieve": 18.4, "total": 31.2}]
     )
@@ -215,9 +219,6 @@ class AnswerOut(_ResponseOut):
         description="What a reader should know of how it was found or written; null for nothing.", examples=[None]
     )
     disagreements: list[DisagreementOut] = Field(description="Where the articles that are cited differ.")
-    tokens: TokensOut | None = Field(
-        default=None, description="Null where no language model wrote, or it does not tell."
-    )
 
 
 class RefusalOut(_ResponseOut):
@@ -340,7 +341,7 @@ def _answer_out(answer: Answer) -> AnswerOut:
         query=answer.query,
         disagreements=[DisagreementOut(**asdict(found)) for found in answer.disagreements],
         generation=answer.generation,
-        tokens=TokensOut(**asdict(answer.tokens)) if answer.tokens else None,
+        tokens=_tokens_out(answer.tokens),
         timings_ms=answer.timings_ms,
     )
 
@@ -354,8 +355,13 @@ def _refusal_out(refusal: Refusal) -> RefusalOut:
         period=_period_out(refusal.period),
         query=refusal.query,
         generation=refusal.generation,
+        tokens=_tokens_out(refusal.tokens),
         timings_ms=refusal.timings_ms,
     )
+
+
+def _tokens_out(tokens: Tokens | None) -> TokensOut | None:
+    return TokensOut(**asdict(tokens)) if tokens else None
 
 
 def _period_out(period: Period | None) -> PeriodOut | None:

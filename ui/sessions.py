@@ -8,7 +8,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import UsersError
-from ui.entries import write_private
+from ui.entries import LOCK_TIMEOUT_S, write_private
 
 COOKIE = "otvet_session"
 KEY_FILE = "session.key"
@@ -24,7 +24,7 @@ def session_key(data_dir: Path) -> str:
     path = data_dir / KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{KEY_FILE}.lock")):
+        with FileLock(path.with_name(f"{KEY_FILE}.lock"), timeout=LOCK_TIMEOUT_S):
             if not path.exists():
                 write_private(path, token_hex(N_KEY_DIGITS // 2) + "\n")
         key = path.read_bytes().strip().decode("ascii")

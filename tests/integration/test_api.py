@@ -81,7 +81,18 @@ def test_answer_has_every_field(client: TestClient) -> None:
 
 def test_refusal_has_every_field(client: TestClient) -> None:
     body = answered(client, question="Как приготовить борщ?")
-    assert set(body) == {"kind", "reason", "text", "language", "nearest", "period", "query", "generation", "timings_ms"}
+    assert set(body) == {
+        "kind",
+        "reason",
+        "text",
+        "language",
+        "nearest",
+        "period",
+        "query",
+        "generation",
+        "tokens",
+        "timings_ms",
+    }
     assert (body["kind"], body["reason"], body["language"]) == ("refusal", "not_relevant", "ru")
     assert body["period"] is None
     assert body["text"]
