@@ -46,14 +46,21 @@ class Asker:
     Args:
         engine: what answers.
         timeout_s: until which an answer is there.
+        max_at_once: questions that are answered at once, those included that wait for the language model.
         observe: told of each question that is over; must not raise.
     """
 
     def __init__(
-        self, engine: Engine, *, timeout_s: float = 60, observe: Callable[[Asked], None] = lambda asked: None
+        self,
+        engine: Engine,
+        *,
+        timeout_s: float = 60,
+        max_at_once: int = MAX_AT_ONCE,
+        observe: Callable[[Asked], None] = lambda asked: None,
     ) -> None:
         self.engine = engine
         self.timeout_s = timeout_s
+        self._max_at_once = max_at_once
         self._observe = observe
         self._lock = threading.Lock()
         self._n_running = 0
@@ -155,8 +162,10 @@ class Asker:
 
     def _begin(self) -> None:
         with self._lock:
-            if self._n_running >= MAX_AT_ONCE:
-                raise OverloadedError(f"{MAX_AT_ONCE} questions are being answered already; ask again in a moment")
+            if self._n_running >= self._max_at_once:
+                raise OverloadedError(
+                    f"{self._max_at_once} questions are being answered already; ask again in a moment"
+                )
             self._n_running += 1
 
     def _end(self, asked: Asked) -> None:

@@ -2,18 +2,25 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from threading import Barrier, Event
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.runnables import RunnableConfig
 
-from index.errors import AnswerStoppedError
+from index.errors import AnswerStoppedError, AnswerTimeoutError, OverloadedError, QuestionError
 from processes import becomes
-from ui.asking import in_thread
+from qa.engine import Engine
+from qa.records import Answer, Question, TextDelta
+from qa.records import Event as ChainEvent
+from qa.stopping import check_wanted
+from ui.asking import Asked, Asker, in_thread
 
 PATIENCE_S = 10.0
 
@@ -190,3 +197,100 @@ def test_many_at_once_do_not_wait_for_each_other() -> None:
         return await asyncio.gather(*tasks)
 
     assert run(work()) == [["begun", "ended"]] * n
+
+
+# --- who asks
+
+
+class Chain:
+    """Tells prepared events, each after so many seconds; records what it was asked."""
+
+    def __init__(self, *events: ChainEvent | BaseException, wait_s: float = 0) -> None:
+        self.events, self.wait_s = events, wait_s
+        self.n_asked = 0
+
+    def stream(self, question: Question, config: RunnableConfig) -> Iterator[ChainEvent]:
+        self.n_asked += 1
+        for event in self.events:
+            time.sleep(self.wait_s)
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+
+QUESTION = Question("Мост закрыли?")
+ANSWER = Answer("Мост закрыли. [1]", "ru", "extractive", ())
+
+
+def asker_over(chain: Chain, told: list[Asked], **options: Any) -> Asker:
+    return Asker(cast("Engine", SimpleNamespace(chain=chain)), observe=told.append, **options)
+
+
+async def all_of(asker: Asker, pause_s: float = 0) -> list[ChainEvent]:
+    events = []
+    async for event in asker.stream(QUESTION, "stream"):
+        events.append(event)
+        await asyncio.sleep(pause_s)
+    return events
+
+
+def test_who_observes_is_told_before_the_response_goes_out() -> None:
+    told: list[Asked] = []
+    steps = asker_over(Chain(TextDelta("Мост"), ANSWER), told).steps(QUESTION, "answer")
+    assert (next(steps), told) == (TextDelta("Мост"), [])
+    assert next(steps) == ANSWER
+    assert [(one.door, one.question, one.outcome) for one in told] == [("answer", QUESTION, ANSWER)]
+
+
+def test_a_question_that_takes_too_long_is_given_up_and_counted_as_that() -> None:
+    told: list[Asked] = []
+    asker = asker_over(Chain(TextDelta("Мост"), ANSWER, wait_s=0.4), told, timeout_s=0.2)
+    with pytest.raises(AnswerTimeoutError, match=r"0\.2 s.*OTVET_ANSWER_TIMEOUT_S"):
+        asyncio.run(all_of(asker))
+    assert becomes(lambda: [type(one.outcome) for one in told] == [AnswerTimeoutError])
+    assert becomes(lambda: asker.n_running == 0)
+
+
+def test_a_slow_reader_gets_the_answer_that_was_there_in_time() -> None:
+    asker = asker_over(Chain(TextDelta("Мост"), TextDelta(" закрыли."), ANSWER), [], timeout_s=0.3)
+    assert asyncio.run(all_of(asker, pause_s=0.25))[-1] == ANSWER
+
+
+def test_more_questions_than_there_may_be_are_refused_at_once() -> None:
+    chain = Chain(TextDelta("Мост"), ANSWER)
+    asker = asker_over(chain, [], max_at_once=2)
+    held = [asker.steps(QUESTION, "answer") for _ in range(2)]
+    for steps in held:
+        next(steps)
+    with pytest.raises(OverloadedError, match="2 questions"):
+        asyncio.run(all_of(asker))
+    with pytest.raises(OverloadedError):
+        next(asker.steps(QUESTION, "page"))
+    assert chain.n_asked == 2
+    for steps in held:
+        assert list(steps) == [ANSWER]
+    assert asker.n_running == 0
+    assert asyncio.run(all_of(asker))[-1] == ANSWER
+
+
+@pytest.mark.parametrize("error", [QuestionError("no"), ValueError("broken"), SystemExit(3)])
+def test_an_error_frees_the_place_and_is_told(error: BaseException) -> None:
+    told: list[Asked] = []
+    asker = asker_over(Chain(TextDelta("Мост"), error), told)
+    with pytest.raises(type(error) if isinstance(error, Exception) else RuntimeError):
+        asyncio.run(all_of(asker))
+    assert isinstance(told[0].outcome, Exception)
+    assert asker.n_running == 0
+
+
+def test_stopping_reaches_every_question() -> None:
+    def stream(question: Question, config: RunnableConfig) -> Iterator[ChainEvent]:
+        yield TextDelta("Мост")
+        check_wanted(config)
+
+    asker = asker_over(cast("Chain", SimpleNamespace(stream=stream)), [])
+    steps = asker.steps(QUESTION, "answer")
+    next(steps)
+    asker.stop()
+    with pytest.raises(AnswerStoppedError):
+        next(steps)
