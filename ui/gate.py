@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 BASIC_VERIFIED_S = 60
 MAX_FORM_BYTES = 16_384
+MAX_WAITING, BUSY_S = 100, 5  # attempts, each of which takes a few hundredths of a second
 MAX_NEXT_CHARS = 2000
 
 
@@ -71,6 +72,7 @@ class Gate:
         self._throttle = Throttle(clock)
         self._wrong_tokens = Throttle(clock)
         self._verifier = ThreadPoolExecutor(1, thread_name_prefix="login")
+        self._n_verified_now = 0
         self._secret = token_bytes(32)
         self._verified: dict[bytes, tuple[str, str | None, float]] = {}  # by header: name, fingerprint, until when
 
@@ -126,7 +128,13 @@ class Gate:
         return RedirectResponse("/login", 303)
 
     async def _verify(self, check: Callable[..., Caller | Denied], *given: str) -> Caller | Denied:
-        return await asyncio.get_running_loop().run_in_executor(self._verifier, check, *given)
+        if self._n_verified_now >= MAX_WAITING:
+            return Denied(f"too many log in at once; try again in {BUSY_S} s", BUSY_S)
+        self._n_verified_now += 1  # by the event loop alone
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._verifier, check, *given)
+        finally:
+            self._n_verified_now -= 1
 
     def _check(self, name: str, password: str, address: str) -> Caller | Denied:
         if caller := self._callers.by_token(password, name=name):

@@ -825,3 +825,19 @@ def test_the_verifier_is_one_thread(place: Place) -> None:
     log_in(client)
     names = [thread.name for thread in threading.enumerate() if thread.name.startswith("login")]
     assert set(names) == {"login_0"}
+
+
+def test_a_flood_of_logins_is_told_to_wait_and_ends(place: Place) -> None:
+    async def work() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            asked = [client.get("/who", headers=basic(f"nobody {number}", "wrong")) for number in range(150)]
+            replies = await asyncio.gather(*asked)
+            told = [reply for reply in replies if "too many log in at once" in reply.text]
+            assert len(told) == 50
+            assert {(reply.status_code, reply.headers["retry-after"]) for reply in told} == {(429, "5")}
+            place.now += 3600
+            assert (await client.get("/who", headers=basic("Анна", PASSWORD))).json()["name"] == "Анна"
+
+    app = app_of(place)
+    asyncio.run(work())
