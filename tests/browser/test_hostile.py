@@ -195,9 +195,11 @@ def test_the_article_its_viewer_and_its_page_are_text(open_page: OpenPage, place
         assert_inert(page, "[role=option]")
         options.nth(3).click()
         expect(rows).to_have_count(1)
+    rows.first.click()
+    expect(page.frame_locator("iframe").locator("h1")).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_label("Search").fill(ATTACKS[0])
     assert_inert(page, "#otvet-articles-list :is(ul, p)", "#otvet-articles-line p")
-    rows.first.click() if rows.count() else None
     links = [f"/read/{article.article_id}" for article in _articles(hostile_index)]
     for article, link in zip(_articles(hostile_index), links, strict=True):
         page.goto(f"{place}{link}?start=0&end=40#quote")
