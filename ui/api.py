@@ -68,6 +68,12 @@ def make_router(asker: Asker) -> APIRouter:
         hits = engine.search.search(asked.query, k=asked.k, filters=asked.filters())
         return HitsOut(hits=[hit_out(hit) for hit in hits])
 
+    _add_article_routes(router, engine)
+    _add_status_routes(router, engine)
+    return router
+
+
+def _add_article_routes(router: APIRouter, engine: Engine) -> None:
     @router.get("/articles", summary="List articles", responses=problems(Kind.INDEX))
     def articles(
         asked: Annotated[PageIn, Query()],
@@ -93,9 +99,6 @@ def make_router(asker: Asker) -> APIRouter:
         found = engine.index.article(article_id)
         page = article_page(found, start=start, end=end, language=language) if found else missing_page(language)
         return HTMLResponse(page, 200 if found else 404, {"Content-Security-Policy": ARTICLE_POLICY})
-
-    _add_status_routes(router, engine)
-    return router
 
 
 def _add_status_routes(router: APIRouter, engine: Engine) -> None:

@@ -7,17 +7,16 @@ escaped, and the lines of a traceback are indented.
 """
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qa.records import Answer, Refusal
 from ui.asking import Asked
 from ui.outcomes import error_type, kind_of, mode_of, stages_ms
-from ui.requests import CLIENT_GONE, request_id
+from ui.requests import Ended, answer_and_tell, request_id
 from ui.scopes import current_caller
 from ui.settings import ServerSettings
 
@@ -82,32 +81,17 @@ class AccessLog:
         if scope["type"] != "http" or not access_log.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        started, status, n_bytes = time.monotonic(), CLIENT_GONE, 0  # a status that stays where nothing is answered
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal status, n_bytes
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            n_bytes += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_and_look)
-        except Exception:
-            status = 500 if status == CLIENT_GONE else status
-            raise
-        finally:
-            _log_access(scope, status, n_bytes, 1000 * (time.monotonic() - started))
+        await answer_and_tell(self._app, scope, receive, send, lambda ended: _log_access(scope, ended))
 
 
-def _log_access(scope: Scope, status: int, n_bytes: int, ms: float) -> None:
+def _log_access(scope: Scope, ended: Ended) -> None:
     caller, client = current_caller(scope), scope.get("client")
     fields = {
         "method": scope["method"],
         "path": scope["path"],
-        "status": status,
-        "ms": round(ms, 1),
-        "n_bytes": n_bytes,
+        "status": ended.status,
+        "ms": round(1000 * ended.seconds, 1),
+        "n_bytes": ended.n_bytes,
         "client": client[0] if client else None,
         "caller": caller.name if caller else None,
     }

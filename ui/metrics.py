@@ -5,7 +5,6 @@ request is counted under the template of its route, and everything of the page u
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -17,14 +16,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import OtvetError
 from qa.engine import Engine
 from qa.records import Answer, Refusal, RefusalReason
 from ui.asking import Asked
 from ui.outcomes import error_type, kind_of, mode_of, stages_ms
-from ui.requests import CLIENT_GONE
+from ui.requests import Ended, answer_and_tell
 
 log = logging.getLogger(__name__)
 
@@ -153,25 +152,15 @@ class HttpMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        application, started = scope["app"], time.monotonic()
-        status = CLIENT_GONE  # where nothing is answered
+        application = scope["app"]
 
-        async def send_and_look(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_and_look)
-        except Exception:
-            status = 500 if status == CLIENT_GONE else status
-            raise
-        finally:
+        def count(ended: Ended) -> None:
             route = route_of(scope, application)
             method = scope["method"] if scope["method"] in METHODS else OTHER
-            self._metrics.requests.labels(method, route, status).inc()
-            self._metrics.request_seconds.labels(route).observe(time.monotonic() - started)
+            self._metrics.requests.labels(method, route, ended.status).inc()
+            self._metrics.request_seconds.labels(route).observe(ended.seconds)
+
+        await answer_and_tell(self._app, scope, receive, send, count)
 
 
 def route_of(scope: Scope, application: Starlette) -> str:

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -22,6 +24,43 @@ _request_id: ContextVar[str] = ContextVar("request_id", default="")
 def request_id() -> str:
     """The id of the request that is being answered, in its threads as well; "" outside of one."""
     return _request_id.get()
+
+
+@dataclass(slots=True)
+class Ended:
+    """A request that is over.
+
+    Attributes:
+        status: of the response; CLIENT_GONE where there was none.
+        n_bytes: of its body, as far as it was sent.
+        seconds: from the request to the end of the response.
+    """
+
+    status: int = CLIENT_GONE
+    n_bytes: int = 0
+    seconds: float = 0
+
+
+async def answer_and_tell(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, tell: Callable[[Ended], None]
+) -> None:
+    """Have `app` answer a request, and tell what became of it; a stream stays a stream."""
+    started, ended = time.monotonic(), Ended()
+
+    async def send_and_look(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            ended.status = message["status"]
+        ended.n_bytes += len(message.get("body", b""))
+        await send(message)
+
+    try:
+        await app(scope, receive, send_and_look)
+    except Exception:
+        ended.status = 500 if ended.status == CLIENT_GONE else ended.status
+        raise
+    finally:
+        ended.seconds = time.monotonic() - started
+        tell(ended)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
