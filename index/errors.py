@@ -20,6 +20,7 @@ OtvetError                      exit code 1
     ├── IndexMismatchError      1   the index was built with another model, chunk size or format
     ├── IndexDamagedError       1   the files of a generation contradict each other
     ├── IndexWriteError         1   the index cannot be written, for example as the disk is full
+    ├── IndexUnreachableError   1   a server that holds the shared index cannot be reached
     └── IndexLockedError        4   another process is writing the index
 
 Exit code 3 is no error: the index was published, but some articles were skipped.
@@ -122,6 +123,10 @@ class IndexDamagedError(IndexStateError):
 
 class IndexWriteError(IndexStateError):
     """The index cannot be written, for example as the disk is full."""
+
+
+class IndexUnreachableError(IndexStateError):
+    """A server that holds the shared index cannot be reached."""
 
 
 class IndexLockedError(IndexStateError):
