@@ -1,12 +1,14 @@
 """Where a build reads and embeds: in this process, or on a Ray cluster (index/ray_engine.py)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Protocol
 
 from index.drafts import EmbeddedChunk
 from index.embedder import ArticleEmbedder
 from index.embedding import EmbeddingModel, Vectors
+from index.errors import SettingsError
 from index.readers import CorpusFile
 from index.records import Article, Skipped
 
@@ -55,3 +57,28 @@ class LocalEngine:
         waiting = iter(articles)
         while batch := list(islice(waiting, ARTICLES_AT_ONCE)):
             yield from zip(batch, embedder.embed(batch), strict=True)
+
+
+def open_engine(
+    name: str, model: EmbeddingModel, make_model: Callable[[], EmbeddingModel], *, uses_gpu: bool = False
+) -> AbstractContextManager[BuildEngine]:
+    """The engine of a name, which is ended with the context.
+
+    Args:
+        name: "local", "ray" for Ray on this machine alone, or "ray://" with the address of a cluster that this machine
+            is a node of: "ray://host:6379", "ray://auto".
+        model: of a local engine.
+        make_model: makes the same one in another process; can be pickled.
+        uses_gpu: the model runs on a GPU where there is one, which the bundled one does not.
+
+    Raises:
+        SettingsError: there is no engine of that name.
+    """
+    kind, _, address = name.partition("://")
+    if name == "local":
+        return nullcontext(LocalEngine(model))
+    if kind == "ray" and (address or name == "ray"):
+        from index.ray_engine import RayEngine
+
+        return RayEngine(make_model, address=address or None, uses_gpu=uses_gpu)
+    raise SettingsError(f"there is no engine {name!r}; take 'local', 'ray', or 'ray://host:port' of a running cluster")

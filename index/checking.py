@@ -3,18 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
+from index.catalog import Catalog
 from index.embedding import EmbeddingModel
 from index.errors import IndexStateError
-from index.generations import read_manifest
+from index.generation import Generation, check_manifest
 from index.making import article_id_of
 from index.records import Progress
-from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
-from index.store import SHARD
 
 N_SHOWN = 3  # examples of what is wrong
 AT_ONCE = 2048  # rows
@@ -31,20 +29,21 @@ class Finding:
 
 
 def check_generation(
-    path: Path, *, settings: IndexSettings, model: EmbeddingModel, progress: Progress | None = None
+    catalog: Catalog, name: str, *, settings: IndexSettings, model: EmbeddingModel, progress: Progress | None = None
 ) -> Iterator[Finding]:
     """Check all invariants of a generation; stops where it cannot even be opened.
 
     Args:
-        path: of the generation.
+        catalog: that has the generation.
+        name: of the generation.
         settings: what it should have been built with.
         model: likewise; its checksum is compared.
         progress: told ("check", chunks done, chunks).
     """
     tell = progress or (lambda stage, done, total: None)
     try:
-        check_manifest(read_manifest(path), settings=settings, model=model)
-        generation = Generation.open(path)
+        check_manifest(catalog.manifest(name), settings=settings, model=model)
+        generation = catalog.open(name)
     except IndexStateError as exc:
         yield Finding("files and counts of all stores, model", (str(exc),))
         return
@@ -114,10 +113,8 @@ def _vectors(generation: Generation) -> Iterator[str]:
         vectors = generation.vectors.vectors(some)
         if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT).all():  # also where one is no number
             yield f"a vector of chunks {some[0]} to {some[-1]} has not the length 1"
-        for shard in np.unique(some // SHARD):
-            own = some // SHARD == shard
-            if not np.allclose(generation.chunks.vectors(some[own]), vectors[own], atol=ALIKE):
-                yield f"Chroma holds another vector of a chunk from {some[own][0]} to {some[own][-1]}"
+        if not np.allclose(generation.chunks.vectors(some), vectors, atol=ALIKE):
+            yield f"Chroma holds another vector of a chunk from {some[0]} to {some[-1]}"
 
 
 def _words(generation: Generation) -> Iterator[str]:

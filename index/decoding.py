@@ -22,18 +22,22 @@ def read_whole(path: Path, max_article_chars: int) -> bytes:
         BadArticleError: it is empty, UTF-16, or larger than an article of `max_article_chars` can be; then it is not
             read.
     """
-    limit = _FILE_BYTES_PER_CHAR * max_article_chars
-    size = path.stat().st_size
-    if size > limit:
-        raise BadArticleError(
-            f"the file has {size:,} bytes, over the limit of {limit:,}; split it, or raise max_article_chars"
-        )
+    refuse_large(path.stat().st_size, max_article_chars)
     with path.open("rb") as file:
-        raw = file.read(limit)  # and no more, should it grow meanwhile
+        raw = file.read(_FILE_BYTES_PER_CHAR * max_article_chars)  # and no more, should it grow meanwhile
     if not raw.strip():
         raise BadArticleError("the file is empty; write the article into it, or delete it")
     refuse_utf16(raw[:HEAD_BYTES])
     return raw
+
+
+def refuse_large(size: int, max_article_chars: int) -> None:
+    """BadArticleError for a file of one article with more bytes than `max_article_chars` can be."""
+    limit = _FILE_BYTES_PER_CHAR * max_article_chars
+    if size > limit:
+        raise BadArticleError(
+            f"the file has {size:,} bytes, over the limit of {limit:,}; split it, or raise max_article_chars"
+        )
 
 
 def refuse_utf16(head: bytes) -> None:

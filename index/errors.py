@@ -6,7 +6,8 @@ OtvetError                      exit code 1
 ├── CorpusError                 1   the corpus is not there, or holds no article at all
 ├── ModelError                  1   the embedding model cannot be loaded or is not what it should be
 ├── ChatModelError              1   the language model cannot be reached or answers nonsense
-│   └── ModelBusyError          1   too many questions wait for the language model already
+│   ├── ModelBusyError          1   too many questions wait for the language model already
+│   └── ModelDownError          1   the language model's server fails, so it is not asked for a while
 ├── UsersError                  2   the file of users, a name or a password cannot be used
 ├── TokensError                 2   the file of tokens, or a name or a scope of one, cannot be used
 ├── UploadError                 1   a file from the page cannot be put into the corpus
@@ -62,6 +63,18 @@ class ModelBusyError(ChatModelError):
 
     Attributes:
         retry_after_s: after how many seconds to ask again, 1 to 120.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelDownError(ChatModelError):
+    """The language model's server fails, so it is not asked for a while.
+
+    Attributes:
+        retry_after_s: after how many seconds to ask again, from 1.
     """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:

@@ -7,8 +7,9 @@ articles that are near in meaning (index/words.py). The word itself counts in fu
 from collections.abc import Iterator
 
 from index.encoding import Encoding
-from index.lexical import NAME, Alternatives, LexicalIndex
+from index.lexical import NAME, Alternatives
 from index.names import name_keys
+from index.parts import KeywordIndex
 from index.text import WORD, fold, terms_and_words
 from index.words import WordIndex
 
@@ -17,11 +18,11 @@ MEANING_WEIGHT = 0.8
 NAME_WEIGHT = 0.8
 
 
-def expand(query: str, encoding: Encoding, *, words: WordIndex, lexical: LexicalIndex) -> list[Alternatives]:
+def expand(query: str, encoding: Encoding, *, words: WordIndex, lexical: KeywordIndex) -> list[Alternatives]:
     """Alternatives for each word of the query, each word once, in order."""
     asked = dict.fromkeys(terms_and_words(query))
-    known = {word for term, word in asked if term in lexical}
-    near = words.nearest(query, encoding, known=known)
+    known = lexical.known([term for term, _ in asked])
+    near = words.nearest(query, encoding, known={word for term, word in asked if term in known})
     names = dict(_names(query))
     return [_alternatives(term, near.get(word, {}), names.get(word)) for term, word in asked]
 

@@ -115,16 +115,18 @@ class LateIndex:
         """
         firsts, ends = self._first_words[rows], self._first_words[rows + 1]
         packed = self._states.read(zip(firsts.tolist(), ends.tolist(), strict=True))
-        return _max_sims(packed, ends - firsts, query)
+        return max_sims_of(packed, ends - firsts, query)
 
     def of_sentences(self, query: Vectors, row: int, sentences: Sequence[Span]) -> npt.NDArray[np.float32]:
         """The same for the sentences of a chunk, in order and in characters of the article: (len(sentences),)."""
         first, last = int(self._first_words[row]), int(self._first_words[row + 1])
         bounds = first + np.searchsorted(self._starts[first:last], np.array(sentences).reshape(-1, 2))
-        return _max_sims(self._states.read(bounds.tolist()), bounds[:, 1] - bounds[:, 0], query)
+        return max_sims_of(self._states.read(bounds.tolist()), bounds[:, 1] - bounds[:, 0], query)
 
 
-def _max_sims(packed: npt.NDArray[np.uint8], n_words: npt.NDArray[np.int64], query: Vectors) -> npt.NDArray[np.float32]:
+def max_sims_of(
+    packed: npt.NDArray[np.uint8], n_words: npt.NDArray[np.int64], query: Vectors
+) -> npt.NDArray[np.float32]:
     """Of texts whose words stand one behind the other in `packed`, so many of each."""
     found = np.zeros(len(n_words), np.float32)
     if len(query) and len(packed):

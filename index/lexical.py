@@ -18,7 +18,8 @@ Both were measured on 2026-11-22, before late interaction was there.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from math import log1p
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,19 +48,38 @@ def chunk_terms(text: str) -> list[str]:
     return [*terms(text), *(NAME + key for key in name_keys(text))]
 
 
-class _Block(NamedTuple):
-    """Postings of a block by term: those of term t are at `starts[t]` to `starts[t + 1]`."""
+class Row(NamedTuple):
+    """The terms of a chunk, each once and by its number, and how often each is there."""
+
+    terms: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.uint16]
+
+
+def row_of(text: str, vocabulary: dict[str, int]) -> Row:
+    """The row of a chunk; terms that the vocabulary lacks are added to it."""
+    found = Counter(vocabulary.setdefault(term, len(vocabulary)) for term in chunk_terms(text))
+    n_times = np.fromiter(found.values(), np.int64, len(found))
+    return Row(np.fromiter(found, np.int32, len(found)), n_times.clip(max=MOST_COUNTED).astype(np.uint16))
+
+
+class Block(NamedTuple):
+    """Postings of a block by term: those of term t are at `starts[t]` to `starts[t + 1]`, in the order of rows."""
 
     starts: npt.NDArray[np.int32]
     rows: npt.NDArray[np.uint16]
     counts: npt.NDArray[np.uint16]
 
 
-class _Row(NamedTuple):
-    """The terms of a chunk, each once, and how often each is there."""
-
-    terms: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.uint16]
+def block_of(rows: Sequence[Row], places: npt.NDArray[np.uint16], *, n_terms: int) -> Block:
+    """The postings of some rows, at these places of the block, (len(rows),), which are in order."""
+    terms_of = np.concatenate([row.terms for row in rows])
+    order = np.argsort(terms_of, kind="stable")
+    n_with_term = np.bincount(terms_of, minlength=n_terms)
+    return Block(
+        np.concatenate([[0], np.cumsum(n_with_term)]).astype(np.int32),
+        np.repeat(places, [len(row.terms) for row in rows])[order],
+        np.concatenate([row.counts for row in rows])[order],
+    )
 
 
 class LexicalWriter:
@@ -80,7 +100,7 @@ class LexicalWriter:
         self._vocabulary: dict[str, int] = {}
         self._lengths = array("i")
         self._n_blocks = 0
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         if base is not None:
             self._take_over(base, n_chunks)
 
@@ -97,16 +117,13 @@ class LexicalWriter:
                 share(base / _name(number) / name, self._folder / _name(number) / name)
         self._n_blocks = n_chunks // BLOCK
         if n_chunks % BLOCK:
-            self._rows = _by_row(blocks[-1], n_chunks % BLOCK)
+            self._rows = rows_of(blocks[-1], n_chunks % BLOCK)
 
     def add(self, text: str) -> None:
         """Add a chunk behind those that are there."""
-        found = Counter(self._vocabulary.setdefault(term, len(self._vocabulary)) for term in chunk_terms(text))
-        n_times = np.fromiter(found.values(), np.int64, len(found))
-        self._rows.append(
-            _Row(np.fromiter(found, np.int32, len(found)), n_times.clip(max=MOST_COUNTED).astype(np.uint16))
-        )
-        self._lengths.append(found.total())
+        row = row_of(text, self._vocabulary)
+        self._rows.append(row)
+        self._lengths.append(int(row.counts.sum()))
         if len(self._rows) == BLOCK:
             self._write_block()
 
@@ -118,16 +135,91 @@ class LexicalWriter:
         np.array(self._lengths, np.int32).tofile(self._folder / LENGTHS)
 
     def _write_block(self) -> None:
-        terms_of = np.concatenate([row.terms for row in self._rows])
-        rows = np.repeat(np.arange(len(self._rows), dtype=np.uint16), [len(row.terms) for row in self._rows])
-        order = np.argsort(terms_of, kind="stable")
-        n_with_term = np.bincount(terms_of, minlength=len(self._vocabulary))
+        places = np.arange(len(self._rows), dtype=np.uint16)
+        block = block_of(self._rows, places, n_terms=len(self._vocabulary))
         folder = self._folder / _name(self._n_blocks)
         folder.mkdir()
-        np.save(folder / STARTS, np.concatenate([[0], np.cumsum(n_with_term)]).astype(np.int32))
-        np.save(folder / ROWS, rows[order])
-        np.save(folder / COUNTS, np.concatenate([row.counts for row in self._rows])[order])
+        np.save(folder / STARTS, block.starts)
+        np.save(folder / ROWS, block.rows)
+        np.save(folder / COUNTS, block.counts)
         self._n_blocks, self._rows = self._n_blocks + 1, []
+
+
+class Postings(NamedTuple):
+    """Some of the postings of a term: in which chunks it is, counted from the row `first` and in order, how often."""
+
+    first: int
+    rows: npt.NDArray[np.integer]
+    counts: npt.NDArray[np.uint16]
+
+
+class Term(NamedTuple):
+    """What BM25 needs of a term: in how many living chunks it is, and its postings, in order."""
+
+    n_chunks: int
+    postings: Sequence[Postings]
+
+
+class Bm25:
+    """The formula over the chunks of one generation, wherever their postings come from.
+
+    Args:
+        lengths: how many terms each chunk has, (n_chunks,).
+        alive: which chunks count, (n_chunks,); the others weigh nothing.
+    """
+
+    def __init__(self, lengths: npt.NDArray[np.int32], *, alive: Mask) -> None:
+        self._alive = alive
+        self._n_chunks = int(np.count_nonzero(alive))
+        mean_length = float(lengths[alive].mean()) if self._n_chunks else 1.0
+        self._saturations = (K1 * (1 - B + B * lengths / max(mean_length, 1.0))).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def shares(self, query: Sequence[Alternatives], found: Mapping[str, Term]) -> Scores:
+        """How much of the query's weight each chunk holds, (n_chunks,), in [0, 1); 0 for those that do not count.
+
+        BM25 as Lucene computes it (Robertson, Zaragoza, 2009; without the constant k1 + 1), divided by the sum of the
+        inverse document frequencies of the query's words. Of a word's alternatives the one that gives a chunk most
+        counts, for no more than the word itself weighs. A word that has none in the articles weighs as the rarest one,
+        so a query whose words are mostly not in the corpus scores near 0 whatever the few common words do.
+
+        Args:
+            query: alternatives for each word.
+            found: those of the query's terms that a living chunk holds.
+        """
+        total = 0.0
+        shares = np.zeros(len(self), np.float32)
+        for alternatives in query:
+            known = [(found[term], weight) for term, weight in alternatives.items() if term in found]
+            own = found.get(next(iter(alternatives)))
+            whole = self._weight(own) if own is not None or not known else max(self._weight(term) for term, _ in known)
+            total += whole
+            if known:
+                shares += self._best([(term, weight * min(self._weight(term), whole)) for term, weight in known])
+        shares[~self._alive] = 0
+        return shares / np.float32(total) if total else shares
+
+    def _weight(self, term: Term | None) -> float:
+        """The inverse document frequency of a term; None is one that no chunk holds."""
+        n_with = term.n_chunks if term is not None else 0
+        return log1p((self._n_chunks - n_with + 0.5) / (n_with + 0.5))
+
+    def _best(self, known: Sequence[tuple[Term, float]]) -> Scores:
+        """The most that one of some terms, each with what it weighs, gives to each chunk, (n_chunks,)."""
+        best = np.zeros(len(self), np.float32)
+        for term, weight in known:
+            for first, rows, n_times in term.postings:
+                counts, here = n_times.astype(np.float32), best[first:]
+                given = np.float32(weight) * counts / (counts + self._saturations[first:][rows])
+                here[rows] = np.maximum(here[rows], given)
+        return best
+
+
+def terms_of(query: Sequence[Alternatives]) -> list[str]:
+    """All terms that a query looks for, each once."""
+    return list(dict.fromkeys(term for alternatives in query for term in alternatives))
 
 
 class LexicalIndex:
@@ -142,94 +234,61 @@ class LexicalIndex:
     """
 
     def __init__(self, folder: Path, *, alive: Mask) -> None:
-        self._alive = alive
         vocabulary, lengths = _read_vocabulary(folder), _read_lengths(folder)
         if len(lengths) != len(alive):
             raise IndexDamagedError(
                 f"{str(folder)!r} holds {len(lengths)} chunks, the generation {len(alive)}; run: otvet index"
             )
-        self._terms = {term: number for number, term in enumerate(vocabulary)}
+        self._numbers = {term: number for number, term in enumerate(vocabulary)}
         self._blocks = _read_blocks(folder, n_chunks=len(lengths), n_terms=len(vocabulary))
-        self.n_with_term = self._count()
-        self._n_chunks = int(np.count_nonzero(alive))
-        self._weights = np.log1p((self._n_chunks - self.n_with_term + 0.5) / (self.n_with_term + 0.5))
-        self._unknown = float(np.log1p((self._n_chunks + 0.5) / 0.5))
-        mean_length = float(lengths[alive].mean()) if self._n_chunks else 1.0
-        self._saturations = (K1 * (1 - B + B * lengths / max(mean_length, 1.0))).astype(np.float32)
+        self._n_with_term = self._count(alive)
+        self._formula = Bm25(lengths, alive=alive)
 
-    def _count(self) -> npt.NDArray[np.int64]:
+    def _count(self, alive: Mask) -> npt.NDArray[np.int64]:
         """In how many living chunks each term is, (n_terms,)."""
-        counts = np.zeros(len(self._terms), np.int64)
-        for block, (first, last) in zip(self._blocks, _block_spans(len(self._alive)), strict=True):
+        counts = np.zeros(len(self._numbers), np.int64)
+        for number, block in enumerate(self._blocks):
             n_each = np.diff(block.starts)
-            alive = self._alive[first:last]
-            if not alive.all():
-                is_dead = ~alive[block.rows]
+            is_alive = alive[number * BLOCK : (number + 1) * BLOCK]
+            if not is_alive.all():
+                is_dead = ~is_alive[block.rows]
                 n_each = n_each - np.bincount(np.repeat(np.arange(len(n_each)), n_each)[is_dead], minlength=len(n_each))
             counts[: len(n_each)] += n_each
         return counts
 
     def __len__(self) -> int:
-        return len(self._alive)
+        return len(self._formula)
 
-    def __contains__(self, term: str) -> bool:
-        number = self._terms.get(term)
-        return number is not None and bool(self.n_with_term[number])
+    def known(self, terms: Sequence[str]) -> set[str]:
+        """Those of the terms that a living chunk holds."""
+        return {term for term in terms if term in self._numbers and self._n_with_term[self._numbers[term]]}
 
     def shares(self, query: Sequence[Alternatives]) -> Scores:
-        """How much of the query's weight each chunk holds, (n_chunks,), in [0, 1); 0 for those that do not count.
+        """How much of the query's weight each chunk holds, (n_chunks,), in [0, 1); see `Bm25.shares`."""
+        return self._formula.shares(query, {term: self._term(term) for term in self.known(terms_of(query))})
 
-        BM25 as Lucene computes it (Robertson, Zaragoza, 2009; without the constant k1 + 1), divided by the sum of the
-        inverse document frequencies of the query's words. Of a word's alternatives the one that gives a chunk most
-        counts, for no more than the word itself weighs. A word that has none in the articles weighs as the rarest one,
-        so a query whose words are mostly not in the corpus scores near 0 whatever the few common words do.
-        """
-        total = 0.0
-        shares = np.zeros(len(self), np.float32)
-        for alternatives in query:
-            known = [(self._terms[term], weight) for term, weight in alternatives.items() if term in self]
-            if not known:
-                total += self._unknown
-                continue
-            word = next(iter(alternatives))
-            whole = float(
-                self._weights[self._terms[word]] if word in self else max(self._weights[at] for at, _ in known)
-            )
-            total += whole
-            shares += self._best([(at, min(weight * float(self._weights[at]), weight * whole)) for at, weight in known])
-        shares[~self._alive] = 0
-        return shares / np.float32(total) if total else shares
-
-    def _best(self, known: Sequence[tuple[int, float]]) -> Scores:
-        """The most that one of some terms, each with what it weighs, gives to each chunk, (n_chunks,)."""
-        best = np.zeros(len(self), np.float32)
-        for number, weight in known:
-            for block, (first, last) in zip(self._blocks, _block_spans(len(self)), strict=True):
-                if number + 1 >= len(block.starts):
-                    continue  # the term came later
-                span = slice(block.starts[number], block.starts[number + 1])
-                rows, counts = block.rows[span], block.counts[span].astype(np.float32)
-                given = np.float32(weight) * counts / (counts + self._saturations[first:last][rows])
-                here = best[first:last]
-                here[rows] = np.maximum(here[rows], given)
-        return best
+    def _term(self, term: str) -> Term:
+        number = self._numbers[term]
+        spans = [
+            (at * BLOCK, block, slice(block.starts[number], block.starts[number + 1]))
+            for at, block in enumerate(self._blocks)
+            if number + 1 < len(block.starts)  # else the term came later
+        ]
+        postings = [Postings(first, block.rows[span], block.counts[span]) for first, block, span in spans]
+        return Term(int(self._n_with_term[number]), postings)
 
 
 def _name(number: int) -> str:
     return f"{number:04d}"
 
 
-def _block_spans(n_chunks: int) -> Iterator[tuple[int, int]]:
-    return ((first, min(first + BLOCK, n_chunks)) for first in range(0, n_chunks, BLOCK))
-
-
-def _by_row(block: _Block, n_rows: int) -> list[_Row]:
-    """The postings of a block, chunk by chunk."""
+def rows_of(block: Block, n_rows: int) -> list[Row]:
+    """The postings of a block, row by row."""
     order = np.argsort(block.rows, kind="stable")
     terms_of = np.repeat(np.arange(len(block.starts) - 1, dtype=np.int32), np.diff(block.starts))[order]
     counts = block.counts[order]
     ends = np.cumsum(np.bincount(block.rows, minlength=n_rows)).tolist()
-    return [_Row(terms_of[first:last], counts[first:last]) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
+    return [Row(terms_of[first:last], counts[first:last]) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _read_vocabulary(folder: Path) -> list[str]:
@@ -250,7 +309,7 @@ def _read_lengths(folder: Path) -> npt.NDArray[np.int32]:
         raise _unreadable(folder, exc) from exc
 
 
-def _read_blocks(folder: Path, *, n_chunks: int, n_terms: int) -> list[_Block]:
+def _read_blocks(folder: Path, *, n_chunks: int, n_terms: int) -> list[Block]:
     """All blocks. The last one was written when all terms were known, the others when no more were than that."""
     blocks = [_read_block(folder / _name(number)) for number in range(-(-n_chunks // BLOCK))]
     n_known = [len(block.starts) - 1 for block in blocks]
@@ -259,9 +318,9 @@ def _read_blocks(folder: Path, *, n_chunks: int, n_terms: int) -> list[_Block]:
     return blocks
 
 
-def _read_block(folder: Path) -> _Block:
+def _read_block(folder: Path) -> Block:
     try:
-        block = _Block(*(np.load(folder / name, mmap_mode="r") for name in (STARTS, ROWS, COUNTS)))
+        block = Block(*(np.load(folder / name, mmap_mode="r") for name in (STARTS, ROWS, COUNTS)))
         if len(block.starts) == 0 or len({int(block.starts[-1]), len(block.rows), len(block.counts)}) > 1:
             raise ValueError("postings are missing")
     except (OSError, ValueError, EOFError) as exc:

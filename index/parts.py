@@ -1,5 +1,7 @@
-"""What a generation is read through. Each part has two implementations: files beside an embedded Chroma, or the tables
-of a shared index beside a Chroma server (index/shared_*.py).
+"""What a generation is read through.
+
+Each part has two implementations: files beside an embedded Chroma, or the tables of a shared index beside a Chroma
+server (index/shared_*.py).
 
 Chunks have rows and articles have positions, both counted from 0 in the order in which they were added; those of an
 article lie together, and articles of higher positions have higher rows. All parts are safe between threads.
@@ -25,7 +27,8 @@ from index.vectors import ChunkPlace, Rows
 class Articles(Protocol):
     """The articles. What each method does is told by `ArticleStore` (index/articles.py)."""
 
-    n_articles: int
+    @property
+    def n_articles(self) -> int: ...  # noqa: D102
 
     def get(self, article_id: str) -> Article | None: ...  # noqa: D102
 

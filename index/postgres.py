@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 CONNECT_TIMEOUT_S = 5
+# A server that has gone without a word is noticed within half a minute.
+DEAD_PEERS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 POOL_SIZE = 16  # connections of a process at most
 SCHEMA_VERSION = 1
 VISIBLE = "since <= %(generation)s and (until is null or until > %(generation)s)"
@@ -45,15 +47,15 @@ create table state (
 );
 create table generations (
     number int primary key,
-    manifest jsonb not null,
+    manifest text not null,                   -- JSON; `jsonb` takes no NUL and no half of a surrogate pair
     lineage int not null,                     -- of index/shared_words.py and of the collections in Chroma
-    n_rows bigint not null,                   -- numbers of its chunks are below
-    n_positions bigint not null               -- numbers of its articles are below
+    n_rows bigint not null                    -- numbers of its chunks are below
 );
 create table draft (
     is_only boolean primary key default true check (is_only),
     number int not null,                      -- of the generation that it is to be
-    stamp jsonb not null
+    lineage int not null,
+    stamp text not null
 );
 create table articles (
     position bigint not null,
@@ -136,11 +138,6 @@ create table writer (
     done bigint not null,
     total bigint not null
 );
-create table sources (
-    path text collate "C" primary key,        -- see index/sources.py
-    content text not null,
-    items jsonb not null
-);
 """
 
 
@@ -171,6 +168,7 @@ class Database:
             self._address = make_conninfo(
                 url,
                 connect_timeout=int(own.get("connect_timeout") or CONNECT_TIMEOUT_S),
+                **DEAD_PEERS,
                 application_name="otvet",
                 options=f"{own.get('options') or ''} -c search_path={schema}".strip(),
             )
@@ -231,6 +229,15 @@ class Database:
         except psycopg.Error as exc:
             kind = IndexWriteError if writing else IndexDamagedError
             raise kind(f"{self.place} refused a statement ({_line(exc)}); run: otvet doctor") from exc
+
+    def is_made(self) -> bool:
+        """Whether the schema has our tables.
+
+        Raises:
+            IndexUnreachableError: the server cannot be reached.
+        """
+        with self.connection() as connection:
+            return bool(connection.execute("select to_regclass('state') is not null").fetchone() == (True,))
 
     def create(self, index_id: str) -> None:
         """Make the schema and its tables where they are not there; `index_id` then names the collections in Chroma.

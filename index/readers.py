@@ -6,7 +6,10 @@ or file by file, so that a file whose content is known need not be read:
 
     for file in corpus_files([Path("corpus")]): ...  # CorpusFile or Skipped
 
-The formats themselves are in `index.formats` (one article a file) and `index.tables` (one a row). Another format is an
+A place may be a folder or a file here, or one elsewhere (index/remote.py).
+
+The formats themselves are in `index.formats` (one article a file), `index.tables` and `index.parquet` (one a row).
+Another format is an
 entry point of the group "otvet.readers": its name is the suffix without the dot, its value a `Reader`. It may replace a
 reader that is built in.
 """
@@ -20,10 +23,13 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from index import parquet
+from index.decoding import refuse_large
 from index.errors import CorpusError
 from index.formats import read_html, read_markdown, read_text
 from index.making import MAX_ARTICLE_CHARS, BadArticleError, check_length, make_article, parse_date
 from index.records import Article, Skipped
+from index.remote import FetchError, NotFetched, Place, RemoteObject, RemotePlace, objects_of
 from index.tables import read_csv, read_jsonl
 
 __all__ = [
@@ -78,7 +84,9 @@ READERS: dict[str, _BoundedReader] = {
     ".htm": read_html,
     ".jsonl": read_jsonl,
     ".csv": read_csv,
+    ".parquet": parquet.read_parquet,
 }
+_ROW_BY_ROW = (read_jsonl, read_csv, parquet.read_parquet)
 
 
 READERS_VERSION = 1  # is raised when a built-in reader makes other articles of the same file
@@ -86,15 +94,15 @@ READERS_VERSION = 1  # is raised when a built-in reader makes other articles of 
 
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
-    """A file that a reader is known for. `source` is how people know it."""
+    """A file or object that a reader is known for. `source` is how people know it. Can be pickled."""
 
-    path: Path
+    path: Path | RemoteObject
     source: str
     reader: Reader
     max_article_chars: int
 
     def read(self) -> Iterator[Article | Skipped]:
-        """Its articles, in order; all that cannot be used is Skipped.
+        """Its articles, in order; all that cannot be used is Skipped. An object that cannot be had is NotFetched.
 
         Raises:
             CorpusError: the entry point for its suffix cannot be loaded.
@@ -102,7 +110,7 @@ class CorpusFile:
         return _read_file(self)
 
 
-def read_corpus(paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS) -> Iterator[Article | Skipped]:
+def read_corpus(paths: Sequence[Place], *, max_article_chars: int = MAX_ARTICLE_CHARS) -> Iterator[Article | Skipped]:
     """The articles of files and directories, in the order of `corpus_files`, which also tells the errors.
 
     Nothing is read before the first item is asked for, a table row by row.
@@ -112,7 +120,7 @@ def read_corpus(paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_C
 
 
 def corpus_files(
-    paths: Sequence[Path], *, max_article_chars: int = MAX_ARTICLE_CHARS, left_out: Path | None = None
+    paths: Sequence[Place], *, max_article_chars: int = MAX_ARTICLE_CHARS, left_out: Path | None = None
 ) -> Iterator[CorpusFile | Skipped]:
     """The files of articles, in a fixed order: the paths as given, inside them by name.
 
@@ -121,23 +129,27 @@ def corpus_files(
     so is all that cannot be read or used.
 
     Args:
-        paths: files and directories. An article's `source` is the path inside the directory, or the file's name.
+        paths: files and directories, here or elsewhere. An article's `source` is the path inside the directory, or the
+            file's name.
         max_article_chars: a longer article is Skipped. A file of one article is refused unread over 4 bytes for each.
         left_out: a directory that is passed over silently, such as that of the index.
 
     Raises:
-        CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix.
+        CorpusError: at once, if a path does not exist, cannot be looked at, or is a file of unknown suffix, and where
+            a remote place is not listed, before any of its files is given.
     """
     readers = _readers(max_article_chars)
     for path in paths:
-        _check_named(path, readers)
+        if isinstance(path, Path):
+            _check_named(path, readers)
     return _all_files(paths, readers, max_article_chars, os.path.realpath(left_out) if left_out is not None else None)
 
 
 def readers_fingerprint(max_article_chars: int) -> str:
     """Changes with all that decides which articles a file of a given content holds."""
     plugins = sorted(f"{one.name}={one.value} {one.dist and one.dist.version}" for one in _plugins())
-    return "; ".join([f"readers {READERS_VERSION}", f"at most {max_article_chars}", *plugins])
+    without = [] if parquet.is_installed() else ["without pyarrow"]
+    return "; ".join([f"readers {READERS_VERSION}", f"at most {max_article_chars}", *plugins, *without])
 
 
 def _plugins() -> EntryPoints:
@@ -176,21 +188,35 @@ def _check_named(path: Path, readers: Mapping[str, Reader]) -> None:
     if not stat.S_ISREG(mode):
         raise CorpusError(f"corpus path {str(path)!r} is neither a file nor a directory; name one of these")
     if path.suffix.lower() not in readers:
-        raise CorpusError(
-            f"corpus file {str(path)!r} has the unknown suffix {path.suffix!r}; known are {', '.join(sorted(readers))}"
-        )
+        raise _unknown_suffix(path, path.suffix, readers)
+
+
+def _unknown_suffix(place: Place, suffix: str, readers: Mapping[str, Reader]) -> CorpusError:
+    known = ", ".join(sorted(readers))
+    return CorpusError(f"corpus file {str(place)!r} has the unknown suffix {suffix!r}; known are {known}")
 
 
 def _all_files(
-    paths: Sequence[Path], readers: Mapping[str, Reader], max_article_chars: int, left_out: str | None
+    paths: Sequence[Place], readers: Mapping[str, Reader], max_article_chars: int, left_out: str | None
 ) -> Iterator[CorpusFile | Skipped]:
     seen: set[str] = set()
     for root in paths:
+        if isinstance(root, RemotePlace):
+            yield from _remote_files(root, readers, max_article_chars)
+            continue
         for path, source, problem in _walk(root, seen, left_out):
             if problem is not None:
                 yield Skipped(source, None, problem)
             elif reader := readers.get(path.suffix.lower()):
                 yield CorpusFile(path, source, reader, max_article_chars)
+
+
+def _remote_files(place: RemotePlace, readers: Mapping[str, Reader], max_article_chars: int) -> Iterator[CorpusFile]:
+    for source, found in objects_of(place):
+        if reader := readers.get(found.suffix):
+            yield CorpusFile(found, source, reader, max_article_chars)
+        elif found.url == place.url:
+            raise _unknown_suffix(place, found.suffix, readers)
 
 
 class _Found(NamedTuple):
@@ -232,14 +258,33 @@ def _shown(name: str) -> str:
 
 def _read_file(file: CorpusFile) -> Iterator[Article | Skipped]:
     try:
-        if not file.path.is_file():
-            raise BadArticleError("it is no regular file; move it out of the corpus")
-        for item in file.reader(file.path, file.source):
-            yield _checked(item, file.max_article_chars)
+        if isinstance(file.path, RemoteObject):
+            _refuse_unfetched(file.path, file)
+            with file.path.fetched() as path:
+                yield from _read_path(path, file)
+        else:
+            yield from _read_path(file.path, file)
+    except FetchError as exc:
+        yield NotFetched(file.source, None, f"it cannot be fetched: {exc}", exc.may_pass)
     except BadArticleError as exc:
         yield Skipped(file.source, exc.line, str(exc))
+
+
+def _refuse_unfetched(found: RemoteObject, file: CorpusFile) -> None:
+    """BadArticleError for what is too large for the one article that a built-in reader takes it for."""
+    reader = file.reader.func if isinstance(file.reader, partial) else file.reader
+    if found.size is not None and reader in READERS.values() and reader not in _ROW_BY_ROW:
+        refuse_large(found.size, file.max_article_chars)
+
+
+def _read_path(path: Path, file: CorpusFile) -> Iterator[Article | Skipped]:
+    try:
+        if not path.is_file():
+            raise BadArticleError("it is no regular file; move it out of the corpus")
+        for item in file.reader(path, file.source):
+            yield _checked(item, file.max_article_chars)
     except OSError as exc:
-        yield Skipped(file.source, None, _os_reason(file.path, exc))
+        yield Skipped(file.source, None, _os_reason(path, exc))
 
 
 def _checked(item: Article | Skipped, max_article_chars: int) -> Article | Skipped:

@@ -10,7 +10,6 @@ A build that fails leaves the serving generation as it is, and its draft to the 
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,35 +17,21 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from index.articles import ArticleStore
-from index.deriving import derive
+from index.build_engine import ARTICLES_AT_ONCE, BuildEngine, LocalEngine
+from index.catalog import Catalog, GenerationWriter, open_catalog
 from index.difference import Reading, new_articles, read_corpus_difference
-from index.drafts import STAMP, Draft, Stamp, begin_draft, stamp_of
-from index.embedder import ArticleEmbedder
+from index.drafts import Stamp
 from index.embedding import EmbeddingModel, Vectors
-from index.errors import IndexDamagedError, IndexStateError
-from index.generations import (
-    FORMAT_VERSION,
-    WORDS_DIR,
-    Manifest,
-    current_generation,
-    index_root,
-    new_manifest,
-    now,
-    publish,
-    read_manifest,
-    write_manifest,
-    writing,
-)
+from index.errors import IndexDamagedError, IndexStateError, IndexUnreachableError
+from index.generation import check_manifest
+from index.generations import FORMAT_VERSION, Manifest, new_manifest, now
 from index.records import Progress
 from index.report import RebuildReport, Refs, make_report
-from index.serving import Generation, check_manifest
 from index.settings import IndexSettings
-from index.words import kept_means, mean_states
+from index.words import mean_states
 
 log = logging.getLogger(__name__)
 
-ARTICLES_AT_ONCE = 64  # how many articles are chunked, embedded and committed together; bounds the memory
 NEW, SOURCES = "new.jsonl", "sources.sqlite"
 
 
@@ -57,6 +42,7 @@ def build_index(
     model: EmbeddingModel,
     progress: Progress | None = None,
     anew: bool = False,
+    engine: BuildEngine | None = None,
 ) -> RebuildReport:
     """Index exactly the articles under `paths`; publish a new generation where that changes anything.
 
@@ -67,14 +53,15 @@ def build_index(
         progress: told (stage, done, total): "read" with total 0, as it is not known, "embed" in articles, "words" and
             "store" in chunks. What it raises ends the build, which the next one goes on with.
         anew: embed every article, whatever is there.
+        engine: where articles are read and embedded; None for this process.
 
     Raises:
         CorpusError: a path does not exist, or there is no article at all under `paths`.
         IndexLockedError: another process is building.
         IndexWriteError: the disk is full, or may not be written to.
     """
-    with writing(settings.data_dir) as (draft, note):
-        build = _Build(paths, settings, model, draft, _both(note, progress))
+    with closing(open_catalog(settings)) as catalog, catalog.writing() as writer:
+        build = _Build(paths, settings, model, catalog, writer, engine or LocalEngine(model), progress)
         base = None if anew else build.serving_that_fits()
         if base is not None:
             try:
@@ -82,7 +69,7 @@ def build_index(
             except IndexDamagedError as exc:
                 log.warning("building anew, as %s", exc)
         if anew:
-            shutil.rmtree(draft, ignore_errors=True)
+            writer.discard()
         return build.run(None)
 
 
@@ -90,10 +77,10 @@ def derive_again(*, settings: IndexSettings, model: EmbeddingModel, progress: Pr
     """Publish what serves anew, with all made anew that can be made without embedding; needs no corpus.
 
     Raises:
-        IndexStateError: there is no generation whose plain files can be read, or another process is building.
+        IndexStateError: there is no generation whose articles and vectors can be read, or another process is building.
     """
-    with writing(settings.data_dir) as (draft, note):
-        build = _Build([], settings, model, draft, _both(note, progress))
+    with closing(open_catalog(settings)) as catalog, catalog.writing() as writer:
+        build = _Build([], settings, model, catalog, writer, LocalEngine(model), progress)
         base = build.serving_that_fits()
         if base is None:
             raise IndexDamagedError("no generation fits model and settings; run: otvet index")
@@ -110,123 +97,131 @@ def _both(first: Progress, second: Progress | None) -> Progress:
 
 
 class _Build:
-    """One build, from the corpus to the published generation."""
+    """One build, from the corpus to the published generation. Generations are told by their names."""
 
     def __init__(
-        self, paths: Sequence[Path], settings: IndexSettings, model: EmbeddingModel, draft: Path, tell: Progress
+        self,
+        paths: Sequence[Path],
+        settings: IndexSettings,
+        model: EmbeddingModel,
+        catalog: Catalog,
+        writer: GenerationWriter,
+        engine: BuildEngine,
+        progress: Progress | None,
     ) -> None:
-        self._paths, self._settings, self._model, self._draft, self._tell = paths, settings, model, draft, tell
-        self._root = index_root(settings.data_dir)
+        self._paths, self._settings, self._model = paths, settings, model
+        self._catalog, self._writer, self._engine = catalog, writer, engine
+        self._tell = _both(writer.note, progress)
         self._started = time.monotonic()
 
-    def serving_that_fits(self) -> Path | None:
-        """The directory of the serving generation, where it was built with the same settings and model."""
-        name = current_generation(self._settings.data_dir)
+    def serving_that_fits(self) -> str | None:
+        """The serving generation, where it was built with the same settings and model."""
+        name = self._catalog.current()
         if name is None:
             return None
         try:
-            manifest = read_manifest(self._root / name)
-            check_manifest(manifest, settings=self._settings, model=self._model)
+            check_manifest(self._catalog.manifest(name), settings=self._settings, model=self._model)
+        except IndexUnreachableError:
+            raise
         except IndexStateError as exc:
             log.info("building anew, as %s", exc)
             return None
-        return self._root / name
+        return name
 
-    def run(self, base: Path | None) -> RebuildReport:
+    def run(self, base: str | None) -> RebuildReport:
         """Build from `base`, or from what an earlier build made of it."""
-        left = self._draft_left(base)
-        known = _refs(left or base)
+        left = self._writer.draft_left(self._stamp(base, width=0))
+        known = left if left is not None else self._writer.refs(base) if base is not None else {}
         try:
             reading = self._read(known)
-            if left is None and base is not None and _is_same(base, known, reading):
-                report = make_report(known, reading, n_chunks=read_manifest(base).n_chunks, started=self._started)
-                return replace(report, generation=base.name)
+            if left is None and base is not None and self._is_same(base, known, reading):
+                n_chunks = self._catalog.manifest(base).n_chunks
+                report = make_report(known, reading, n_chunks=n_chunks, started=self._started)
+                return replace(report, generation=base)
             means = self._means(base)
             if left is None:
-                self._begin(base, means, gone=known.keys() - reading.refs.keys())
+                gone = known.keys() - reading.refs.keys()
+                self._writer.begin(self._stamp(base, width=means.shape[1]), gone=gone)
             self._fill(known, reading, means)
-            return self._publish(base, reading, means)
+            return self._publish(reading, means)
         finally:
-            (self._root / NEW).unlink(missing_ok=True)
+            (self._writer.scratch / NEW).unlink(missing_ok=True)
 
-    def derive_from(self, base: Path) -> str:
-        """Publish the same articles with all made anew that is made from their plain files."""
-        shutil.rmtree(self._draft, ignore_errors=True)
+    def derive_from(self, base: str) -> str:
+        """Publish the same articles with all made anew that is made from them and their vectors."""
+        self._writer.discard()
         means = mean_states(self._model)
-        self._begin(base, means, gone=set())
-        derive(self._draft, base=None, means=means, dim=self._model.dim, tell=self._tell)
-        write_manifest(self._draft, replace(read_manifest(base), created_at=now()))
-        return self._publish_draft()
+        self._writer.begin(self._stamp(base, width=means.shape[1]), gone=set())
+        self._writer.derive(means=means, tell=self._tell, anew=True)
+        return self._writer.publish(replace(self._catalog.manifest(base), created_at=now()))
 
-    def _stamp(self, base: Path | None, width: int) -> Stamp:
+    def _stamp(self, base: str | None, *, width: int) -> Stamp:
         return Stamp(
             format_version=FORMAT_VERSION,
-            base=base.name if base else None,
+            base=base,
             embedding_checksum=self._model.checksum,
             chunk_max_tokens=self._settings.chunk_max_tokens,
             dim=self._model.dim,
             width=width,
         )
 
-    def _means(self, base: Path | None) -> Vectors:
+    def _means(self, base: str | None) -> Vectors:
         """Those of `mean_states`, which are a third of a second's work; an index has them already."""
-        kept = kept_means(base / WORDS_DIR) if base is not None else None
+        kept = self._writer.means(base) if base is not None else None
         return kept if kept is not None else mean_states(self._model)
-
-    def _draft_left(self, base: Path | None) -> Path | None:
-        """The draft that an earlier build left, where this one can go on with it; what cannot be used is removed."""
-        stamp = stamp_of(self._draft)
-        if stamp is not None and replace(stamp, is_compacted=False) == self._stamp(base, stamp.width):
-            try:
-                with Draft(self._draft):
-                    return self._draft
-            except IndexDamagedError as exc:
-                log.warning("beginning again, as %s", exc)
-        shutil.rmtree(self._draft, ignore_errors=True)
-        return None
 
     def _read(self, known: Refs) -> Reading:
         return read_corpus_difference(
             self._paths,
             known=known,
-            new=self._root / NEW,
-            cache=self._root / SOURCES,
+            new=self._writer.scratch / NEW,
+            cache=self._writer.scratch / SOURCES,
             max_article_chars=self._settings.max_article_chars,
             left_out=self._settings.data_dir,
             tell=self._tell,
         )
 
-    def _begin(self, base: Path | None, means: Vectors, *, gone: set[str]) -> None:
-        begin_draft(self._draft, self._stamp(base, means.shape[1]), base=base, gone=gone)
+    def _is_same(self, base: str, known: Refs, reading: Reading) -> bool:
+        if known != reading.refs:
+            return False
+        try:
+            self._catalog.open(base).close()
+        except IndexUnreachableError:
+            raise
+        except IndexStateError:
+            return False
+        return True
 
     def _fill(self, known: Refs, reading: Reading, means: Vectors) -> None:
         """Bring the draft to what was read."""
-        embedder = ArticleEmbedder(self._model, means, max_tokens=self._settings.chunk_max_tokens)
-        with Draft(self._draft) as draft:
+        waiting = self._engine.embed(
+            new_articles(self._writer.scratch / NEW), means=means, max_tokens=self._settings.chunk_max_tokens
+        )
+        n_done = 0
+        with self._writer.draft() as draft:
             draft.delete(known.keys() - reading.refs.keys())
             draft.update([ref for article_id, ref in reading.refs.items() if known.get(article_id, ref) != ref])
             draft.commit()
-            waiting, n_done = new_articles(self._root / NEW), 0
             while batch := list(islice(waiting, ARTICLES_AT_ONCE)):
-                for article, chunks in zip(batch, embedder.embed(batch), strict=True):
+                for article, chunks in batch:
                     draft.add(article, chunks)
                 draft.commit()
                 n_done += len(batch)
                 self._tell("embed", n_done, reading.n_new)
 
-    def _publish(self, base: Path | None, reading: Reading, means: Vectors) -> RebuildReport:
-        stamp = stamp_of(self._draft)
-        goes_on = base if stamp is not None and not stamp.is_compacted else None
-        n_chunks = derive(self._draft, base=goes_on, means=means, dim=self._model.dim, tell=self._tell)
-        before = _serving_refs(self._settings.data_dir)
-        report = make_report(before, reading, n_chunks=n_chunks, started=self._started)
-        write_manifest(self._draft, self._manifest(replace(report, published=True)))
-        return replace(report, generation=self._publish_draft(), published=True)
+    def _publish(self, reading: Reading, means: Vectors) -> RebuildReport:
+        n_chunks = self._writer.derive(means=means, tell=self._tell)
+        report = make_report(self._serving_refs(), reading, n_chunks=n_chunks, started=self._started)
+        name = self._writer.publish(self._manifest(replace(report, published=True)))
+        return replace(report, generation=name, published=True)
 
-    def _publish_draft(self) -> str:
-        name = publish(self._settings.data_dir, self._draft)
-        (self._root / name / STAMP).unlink(missing_ok=True)  # not before: a build killed here is to be gone on with
-        return name
+    def _serving_refs(self) -> Refs:
+        """The articles of what serves now, as far as they can be read."""
+        try:
+            name = self._catalog.current()
+            return self._writer.refs(name) if name is not None else {}
+        except IndexStateError:
+            return {}
 
     def _manifest(self, report: RebuildReport) -> Manifest:
         return new_manifest(
@@ -239,30 +234,3 @@ class _Build:
             paths=[str(path.absolute()) for path in self._paths],
             report=asdict(report),
         )
-
-
-def _is_same(base: Path, known: Refs, reading: Reading) -> bool:
-    if known != reading.refs:
-        return False
-    try:
-        Generation.open(base).close()
-    except IndexStateError:
-        return False
-    return True
-
-
-def _refs(folder: Path | None) -> Refs:
-    """The articles of a generation or draft, by their ids."""
-    if folder is None:
-        return {}
-    with closing(ArticleStore(folder)) as articles:
-        return {ref.article_id: ref for ref in articles.refs()}
-
-
-def _serving_refs(data_dir: Path) -> Refs:
-    """The same of what serves now, as far as it can be read."""
-    name = current_generation(data_dir)
-    try:
-        return _refs(index_root(data_dir) / name) if name else {}
-    except IndexStateError:
-        return {}

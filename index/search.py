@@ -19,11 +19,12 @@ from index.encoding import Encoding
 from index.errors import IndexDamagedError
 from index.expansion import expand
 from index.fusion import Floats, evidence, scores
+from index.generation import Generation
 from index.lexical import Scores
 from index.records import Article, Chunk, Filters, Hit, Legs
 from index.repeats import NEARLY, Shingles, is_repeat, shingles
 from index.rows import Mask
-from index.serving import Generation, Index
+from index.serving import Index
 from index.text import question_language
 from index.vectors import Rows
 

@@ -2,158 +2,24 @@
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from index.articles import ArticleStore
+from index.catalog import open_catalog, require_current
 from index.embedding import EmbeddingModel, Vectors
 from index.encoding import Encoding
-from index.errors import IndexDamagedError, IndexMismatchError, IndexStateError
-from index.filtering import ArticleColumns
-from index.generations import (
-    CHUNKS_DIR,
-    LEXICAL_DIR,
-    WORDS_DIR,
-    Manifest,
-    current_generation,
-    hold,
-    index_root,
-    let_go,
-    read_manifest,
-    remove_unused,
-    require_generation,
-)
-from index.late_interaction import LateIndex
-from index.lexical import LexicalIndex
-from index.plain import Plain
-from index.records import Article, Filters
-from index.rows import Mask
+from index.errors import IndexDamagedError, IndexStateError
+from index.generation import Generation, JudgedSentences, check_manifest
+from index.records import Article
 from index.sentences import Span
 from index.settings import IndexSettings
-from index.store import ChunkStore
-from index.vectors import VectorIndex
-from index.words import WordIndex
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _pinned: "ContextVar[tuple[Index, Generation] | None]" = ContextVar("pinned", default=None)
-
-
-class JudgedSentences(NamedTuple):
-    """Sentences of an article, in its characters, with their cosines and MaxSims, (n,) each (index/fusion.py)."""
-
-    spans: list[Span]
-    cosines: npt.NDArray[np.float32]
-    max_sims: npt.NDArray[np.float32]
-
-
-@dataclass(slots=True, eq=False)
-class Generation:
-    """An open generation.
-
-    Attributes:
-        alive: which chunks are of articles that are there, (n_chunks,); the others are of deleted ones.
-        held: what `hold` gave.
-        n_users: how many requests read it; is kept by `Index`.
-    """
-
-    name: str
-    manifest: Manifest
-    articles: ArticleStore
-    columns: ArticleColumns
-    alive: Mask
-    chunks: ChunkStore
-    lexical: LexicalIndex
-    vectors: VectorIndex
-    words: WordIndex
-    late: LateIndex
-    held: int
-    n_users: int = field(default=0)
-
-    @classmethod
-    def open(cls, path: Path) -> "Generation":
-        """Open a generation's directory for reading; it is not removed while it is open.
-
-        Raises:
-            IndexDamagedError: its files are missing, unreadable, or do not hold what the manifest says.
-        """
-        with ExitStack() as stack:
-            held = hold(path)
-            stack.callback(let_go, held)
-            manifest = read_manifest(path)
-            words = WordIndex(path / WORDS_DIR)
-            plain = stack.enter_context(closing(Plain(path, dim=manifest.dim, width=words.width)))
-            lexical = LexicalIndex(path / LEXICAL_DIR, alive=plain.alive)
-            chunks = stack.enter_context(closing(ChunkStore(path / CHUNKS_DIR)))
-            found = (plain.articles.n_articles, int(np.count_nonzero(plain.alive)), chunks.count())
-            promised = (manifest.n_articles, manifest.n_chunks, manifest.n_chunks)
-            if found != promised:
-                raise IndexDamagedError(
-                    f"{str(path)!r} holds {found} articles, chunks and chunks in Chroma, its manifest says {promised}; "
-                    "run: otvet index"
-                )
-            stack.pop_all()
-        return cls(
-            name=path.name,
-            manifest=manifest,
-            articles=plain.articles,
-            columns=plain.columns,
-            alive=plain.alive,
-            chunks=chunks,
-            lexical=lexical,
-            vectors=plain.vectors,
-            words=words,
-            late=plain.late,
-            held=held,
-        )
-
-    def mask(self, filters: Filters) -> Mask:
-        """Whether the article of each chunk is there and passes the filters, (n_chunks,)."""
-        return self.columns.mask(filters)[self.vectors.articles]
-
-    def sentences(self, article_id: str, start: int, end: int) -> tuple[list[Span], Vectors]:
-        """The sentences of an article's chunks that lie between two of its characters, and their vectors."""
-        found = [self.vectors.sentences(row) for row in self._rows_in(article_id, start, end)]
-        vectors = [vectors for _, vectors in found] or [np.empty((0, self.manifest.dim), np.float32)]
-        return [span for spans, _ in found for span in spans], np.concatenate(vectors)
-
-    def judge_sentences(self, query: str, encoding: Encoding, article_id: str, start: int, end: int) -> JudgedSentences:
-        """What a query has to do with each of the sentences that `sentences` gives."""
-        states, none = self.words.states(query, encoding), np.empty(0, np.float32)
-        spans: list[Span] = []
-        cosines, max_sims = [none], [none]
-        for row in self._rows_in(article_id, start, end):
-            own, vectors = self.vectors.sentences(row)
-            spans += own
-            cosines.append(vectors @ encoding.vector)
-            max_sims.append(self.late.of_sentences(states, row, own))
-        return JudgedSentences(spans, np.concatenate(cosines), np.concatenate(max_sims))
-
-    def _rows_in(self, article_id: str, start: int, end: int) -> list[int]:
-        position = self.columns.position(article_id)
-        return self.vectors.rows_in(position, start, end) if position is not None else []
-
-    def check(self) -> None:
-        """Do nothing if Chroma, the one part that opens its files again, can be read.
-
-        Raises:
-            IndexDamagedError: it cannot.
-        """
-        self.chunks.count()
-
-    def close(self) -> None:
-        """Release the files."""
-        self.chunks.close()
-        self.articles.close()
-        let_go(self.held)
 
 
 class Index:
@@ -162,6 +28,9 @@ class Index:
     Args:
         settings: where the index is and what it should have been built with.
         model: the embedding model that queries will use.
+
+    Attributes:
+        catalog: of all its generations.
 
     Raises:
         IndexMissingError: nothing was indexed yet.
@@ -172,10 +41,15 @@ class Index:
     def __init__(self, settings: IndexSettings, model: EmbeddingModel) -> None:
         self._settings = settings
         self._model = model
+        self.catalog = open_catalog(settings)
         self._lock = Lock()  # of the fields; held for moments
         self._following = Lock()  # of the opening of a generation
         self._refused: str | None = None
-        self._current = self._open_current()
+        try:
+            self._current = self._open_current()
+        except BaseException:
+            self.catalog.close()
+            raise
 
     @contextmanager
     def lease(self) -> Iterator[Generation]:
@@ -229,8 +103,10 @@ class Index:
         try:
             name = None
             try:
-                name = current_generation(self._settings.data_dir)
-                if name is None or name in (self._current.name, self._refused):
+                name = self.catalog.current()
+                if name is None or name == self._refused:
+                    return
+                if name == self._current.name and self._current.is_held():
                     return
                 generation = self._open_current()
             except IndexStateError as exc:
@@ -262,36 +138,21 @@ class Index:
             return generation.judge_sentences(query, encoding, article_id, start, end)
 
     def close(self) -> None:
-        """Release the files. No lease may be open."""
+        """Release what it holds. No lease may be open."""
         self._current.close()
+        self.catalog.close()
 
     def _retire(self, generation: Generation) -> None:
         generation.close()
-        remove_unused(self._settings.data_dir)
+        self.catalog.remove_unused()
 
     def _open_current(self) -> Generation:
         """The serving generation; a newer one where it is replaced and removed while it is being opened."""
         while True:
-            name = require_generation(self._settings.data_dir)
-            path = index_root(self._settings.data_dir) / name
+            name = require_current(self.catalog)
             try:
-                check_manifest(read_manifest(path), settings=self._settings, model=self._model)
-                return Generation.open(path)
+                check_manifest(self.catalog.manifest(name), settings=self._settings, model=self._model)
+                return self.catalog.open(name)
             except IndexDamagedError:
-                if require_generation(self._settings.data_dir) == name:
+                if require_current(self.catalog) == name:
                     raise
-
-
-def check_manifest(manifest: Manifest, *, settings: IndexSettings, model: EmbeddingModel) -> None:
-    """Refuse an index that was built with other values than those in force.
-
-    Raises:
-        IndexMismatchError: names the value, both sides and the command that mends it.
-    """
-    for what, built, now in (
-        ("embedding model", manifest.embedding_model, model.name),
-        ("checksum of the embedding model", manifest.embedding_checksum, model.checksum),
-        ("chunk_max_tokens", manifest.chunk_max_tokens, settings.chunk_max_tokens),
-    ):
-        if built != now:
-            raise IndexMismatchError(f"the index was built with {what} {built!r}, now it is {now!r}; run: otvet index")

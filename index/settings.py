@@ -1,9 +1,10 @@
 """Settings of the index: where it lives, what it is built from and how."""
 
 from pathlib import Path
+from typing import Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from index.bundled import BUNDLED_MODEL
 
@@ -38,3 +39,35 @@ class IndexSettings(BaseModel):
     max_article_chars: int = Field(
         default=2_000_000, ge=1_000, le=50_000_000, description="A longer article is skipped, in characters."
     )
+    chroma_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Chroma server that holds the vectors of a shared index, for example http://127.0.0.1:8000; "
+        "goes with OTVET_POSTGRES_URL.",
+    )
+    chroma_token: SecretStr | None = Field(default=None, description="Sent to it as a bearer token.")
+    chroma_tenant: str = Field(default="default_tenant", min_length=1, description="Its tenant.")
+    chroma_database: str = Field(default="default_database", min_length=1, description="Its database.")
+    chroma_ca_file: Path | None = Field(
+        default=None, description="Certificates that its own is checked against, instead of the system's."
+    )
+    postgres_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL that holds the rest of a shared index, for example postgresql://otvet@127.0.0.1/otvet; "
+        "goes with OTVET_CHROMA_URL.",
+    )
+    postgres_schema: str = Field(
+        default="otvet", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Its schema; one for each index."
+    )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the index is in servers that many machines read, instead of files here."""
+        return self.postgres_url is not None
+
+    @model_validator(mode="after")
+    def _names_both_servers(self) -> Self:
+        if (self.chroma_url is None) != (self.postgres_url is None):
+            given, missing = ("chroma_url", "postgres_url") if self.chroma_url else ("postgres_url", "chroma_url")
+            raise ValueError(f"{given} is set, but {missing} is not; a shared index needs both, one here neither")
+        return self

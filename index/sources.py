@@ -1,7 +1,11 @@
 """What each file of the corpus held when it was read last: a file of the same content need not be read again.
 
 Decision: by the sha256 of the content, not by time and size, which a copy or an editor may keep; 10,000 files take
-0.15 s (2026-11-25). It is a cache: without it files are read again, which embeds nothing anew.
+0.15 s (2026-11-25). An object that is not here is told by its ETag, else by time and size, so that what did not change
+is not fetched; only where the place tells neither is it fetched for its sha256. A new ETag of the same content costs
+one fetch and embeds nothing, as articles are known by their content.
+
+It is a cache: without it files are read again, which embeds nothing anew.
 """
 
 import hashlib
@@ -14,6 +18,7 @@ from typing import Any
 
 from index.articles import ArticleRef
 from index.records import Skipped
+from index.remote import FetchError, RemoteObject
 
 SCHEMA = "create table if not exists files (path text primary key, content text not null, items text not null)"
 
@@ -22,18 +27,32 @@ READ_AT_ONCE = 2**20  # bytes; hashlib.file_digest is slower on small files
 Items = Sequence[ArticleRef | Skipped]
 
 
-def content_of(path: Path, *, fingerprint: str) -> str | None:
-    """The sha256 of a file and of what else decides what it holds; None where it cannot be read, or is a pipe."""
-    if not path.is_file():
-        return None
+def content_of(path: Path | RemoteObject, *, fingerprint: str) -> str | None:
+    """The sha256 of a file and of what else decides what it holds; None where it cannot be read, or is a pipe.
+
+    Of an object that is not here, the version it was listed with stands for what it holds.
+    """
+    digest = hashlib.sha256(hashlib.sha256(fingerprint.encode()).digest())  # so that it ends where the file begins
     try:
-        digest = hashlib.sha256(hashlib.sha256(fingerprint.encode()).digest())  # so that it ends where the file begins
+        if isinstance(path, RemoteObject):
+            digest.update(path.content().encode())
+            return digest.hexdigest()
+        if not path.is_file():
+            return None
         with path.open("rb", buffering=0) as file:
             while block := file.read(READ_AT_ONCE):
                 digest.update(block)
-    except OSError:
+    except (OSError, FetchError):
         return None
     return digest.hexdigest()
+
+
+def content_now(path: Path | RemoteObject, *, fingerprint: str) -> str | None:
+    """The same, looked at again: an object may have another version than when it was listed."""
+    try:
+        return content_of(path.now() if isinstance(path, RemoteObject) else path, fingerprint=fingerprint)
+    except FetchError:
+        return None
 
 
 class SourceCache:
@@ -46,6 +65,7 @@ class SourceCache:
             path.unlink()
             self._connection = self._open(path)
         self._seen: list[tuple[str]] = []
+        self._is_new = self._connection.execute("select 1 from files limit 1").fetchone() is None
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
@@ -61,7 +81,7 @@ class SourceCache:
             raise
         return connection
 
-    def get(self, path: Path, content: str) -> list[ArticleRef | Skipped] | None:
+    def get(self, path: Path | RemoteObject, content: str) -> list[ArticleRef | Skipped] | None:
         """What the file holds, None where that is not known for this content."""
         self._seen.append((_key(path),))
         row = self._connection.execute(
@@ -72,7 +92,12 @@ class SourceCache:
         except (ValueError, TypeError):  # damaged
             return None
 
-    def put(self, path: Path, content: str, items: Items) -> None:
+    def may_know(self, path: Path | RemoteObject) -> bool:
+        """Whether the file was read before, whatever it held; so of all where the cache began empty."""
+        found = self._connection.execute("select 1 from files where path = ?", (_key(path),)).fetchone()
+        return self._is_new or found is not None
+
+    def put(self, path: Path | RemoteObject, content: str, items: Items) -> None:
         """Note what the file holds."""
         fields = [item if isinstance(item, ArticleRef) else asdict(item) for item in items]
         self._connection.execute(
@@ -91,7 +116,9 @@ class SourceCache:
         self._connection.close()
 
 
-def _key(path: Path) -> str:
+def _key(path: Path | RemoteObject) -> str:
+    if isinstance(path, RemoteObject):
+        return path.key
     return str(path.absolute()).encode(errors="surrogateescape").decode(errors="replace")
 
 

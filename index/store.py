@@ -1,4 +1,4 @@
-"""The vectors of chunks in Chroma: the only file that knows chromadb.
+"""The vectors of chunks in an embedded Chroma; beside index/chroma_server.py the only file that knows chromadb.
 
     chroma/0000/ 0001/ …    a Chroma directory for every SHARD rows
 
@@ -82,8 +82,11 @@ class ChunkStore:
         return np.sort(np.concatenate([np.empty(0, np.int64), *(shard.rows() for shard in self._shards.values())]))
 
     def vectors(self, rows: Rows) -> Vectors:
-        """What Chroma holds as the vectors of some rows of one shard, (len(rows), dim), as they were given."""
-        return self._shards[int(rows[0]) // SHARD].vectors(rows)
+        """What Chroma holds as the vectors of some rows, (len(rows), dim), as they were given."""
+        order = np.argsort(rows // SHARD, kind="stable")
+        bounds = np.flatnonzero(np.diff(rows[order] // SHARD)) + 1
+        found = [self._shards[int(own[0]) // SHARD].vectors(own) for own in np.split(rows[order], bounds)]
+        return np.concatenate(found)[np.argsort(order)]
 
     def nearest(self, vector: Vectors, *, k: int) -> Rows:
         """Rows of the `k` chunks nearest to a vector, (dim,), by an approximate search; fewer where there are fewer."""

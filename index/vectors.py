@@ -149,7 +149,7 @@ class VectorIndex:
 
     def cosines(self, vector: Vectors, rows: Rows) -> npt.NDArray[np.float32]:
         """Cosines of those chunks with a vector, (dim,); equal ones of equal chunks."""
-        return _products(self.vectors(rows), vector)
+        return products(self.vectors(rows), vector)
 
     def nearest(self, vector: Vectors, *, k: int, mask: Mask) -> Rows:
         """The `k` chunks nearest to a vector, (dim,), among those of the mask, (n_chunks,): exact, in any order."""
@@ -158,7 +158,7 @@ class VectorIndex:
         else:
             rows = np.arange(len(mask))
         cosines = self._scan(vector) if len(rows) == len(mask) else self.cosines(vector, rows)
-        cosines[~mask[rows]] = -2
+        cosines[~mask[rows]] = -np.inf
         k = min(k, int(np.count_nonzero(mask)))
         return rows[np.argpartition(cosines, -k)[-k:]] if k else np.empty(0, np.int64)
 
@@ -181,15 +181,22 @@ class VectorIndex:
     def best_sentences(self, vector: Vectors, rows: Rows) -> npt.NDArray[np.float32]:
         """The highest cosine that a sentence of each of those chunks has with a vector, (dim,)."""
         firsts, ends = self._chunks["first_sentence"][rows], self._ends[rows]
-        if not len(rows):
-            return np.empty(0, np.float32)
         spans = zip(firsts.tolist(), ends.tolist(), strict=True)
-        cosines = _products(self._sentence_vectors.read(spans).astype(np.float32), vector)
-        best: npt.NDArray[np.float32] = np.maximum.reduceat(cosines, np.cumsum(ends - firsts) - (ends - firsts))
-        return best
+        return best_of_each(self._sentence_vectors.read(spans), ends - firsts, vector)
 
 
-def _products(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float32]:
+def best_of_each(
+    sentences: npt.NDArray[np.float16], n_each: npt.NDArray[np.int64], vector: Vectors
+) -> npt.NDArray[np.float32]:
+    """The highest cosine with a vector, (dim,), among the sentences of each chunk, which stand one behind the other."""
+    if not len(n_each):
+        return np.empty(0, np.float32)
+    cosines = products(sentences.astype(np.float32), vector)
+    best: npt.NDArray[np.float32] = np.maximum.reduceat(cosines, np.cumsum(n_each) - n_each)
+    return best
+
+
+def products(vectors: Vectors, vector: Vectors) -> npt.NDArray[np.float32]:
     """Dot products, (n,). BLAS adds in another order in a matrix's last rows, so reprints would get other scores."""
-    products: npt.NDArray[np.float32] = np.einsum("ij,j->i", vectors, vector)
-    return products
+    found: npt.NDArray[np.float32] = np.einsum("ij,j->i", vectors, vector)
+    return found

@@ -77,49 +77,40 @@ QUESTIONS: dict[Alphabet, tuple[str, ...]] = {
 }
 
 
-class WordWriter:
-    """Adds up the words of a generation's chunks, in a folder that it makes. Memory holds one lot of them.
+class WordSums:
+    """Adds up the states of words, in a file. Memory holds one lot of them.
+
+    Sums may be differences: what is removed need not have been added before, and counts may then be negative.
 
     Args:
-        folder: is made.
-        means: those of `mean_states`, which queries are told by.
-        base: a folder to go on from; only what differs from it is then added and removed.
-
-    Raises:
-        IndexDamagedError: `base` cannot be read, or is of another width.
+        path: the file; what it holds of `terms` is added to.
+        width: of a state.
+        terms: those whose sums are in the file, in order.
+        counts: how many words were added up to each, (len(terms),).
     """
 
-    def __init__(self, folder: Path, means: Vectors, *, base: Path | None = None) -> None:
-        folder.mkdir()
-        self._folder, self._means, self._width = folder, means, means.shape[1]
-        self._rows: dict[str, int] = {}
-        self._counts = np.zeros(0, np.int64)
+    def __init__(
+        self, path: Path, width: int, *, terms: Sequence[str] = (), counts: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        path.touch()
+        self._path, self.width = path, width
+        self._rows = {term: row for row, term in enumerate(terms)}
+        self._counts = counts if counts is not None else np.zeros(len(terms), np.int64)
         self._waiting: list[tuple[int, list[int], npt.NDArray[np.uint8]]] = []
         self._n_waiting = 0
-        (folder / SUMS).touch()
-        if base is not None:
-            self._take_over(base)
-
-    def _take_over(self, base: Path) -> None:
-        try:
-            text = (base / ALL_TERMS).read_text("utf-8")
-            self._rows = {term: row for row, term in enumerate(text.split("\n") if text else [])}
-            self._counts = np.load(base / COUNTS)
-            if (base / SUMS).stat().st_size != 4 * self._width * len(self._rows) or len(self._counts) != len(
-                self._rows
-            ):
-                raise ValueError("terms, counts and sums do not belong together")
-            shutil.copyfile(base / SUMS, self._folder / SUMS)
-        except (OSError, ValueError, EOFError) as exc:
-            raise IndexDamagedError(f"cannot read the words in {str(base)!r} ({exc}); run: otvet index") from exc
 
     def add(self, words: Sequence[str], packed: npt.NDArray[np.uint8]) -> None:
         """Add the words of a chunk, as `fold` gives them, with their states as index/late_interaction.py packs them."""
         self._take(1, words, packed)
 
     def remove(self, words: Sequence[str], packed: npt.NDArray[np.uint8]) -> None:
-        """Take away what was added by the same words with the same states."""
+        """Take away what is added by the same words with the same states."""
         self._take(-1, words, packed)
+
+    def read(self) -> "Sums":
+        """What was added up so far; it is not to be used any more when the next word is added."""
+        self._add_up()
+        return Sums(list(self._rows), self._counts, self._sums())
 
     def _take(self, sign: int, words: Sequence[str], packed: npt.NDArray[np.uint8]) -> None:
         kept = [at for at, word in enumerate(words) if len(word) <= MAX_CHARS]
@@ -133,7 +124,7 @@ class WordWriter:
         rows = np.array([row for _, rows, _ in self._waiting for row in rows], np.int64)
         if len(rows):
             signs = np.repeat([sign for sign, _, _ in self._waiting], [len(rows) for _, rows, _ in self._waiting])
-            levels = levels_of(np.concatenate([packed for _, _, packed in self._waiting]), self._width)
+            levels = levels_of(np.concatenate([packed for _, _, packed in self._waiting]), self.width)
             levels *= signs[:, None].astype(np.int32)
             order = np.argsort(rows, kind="stable")
             found, firsts = np.unique(rows[order], return_index=True)
@@ -144,57 +135,142 @@ class WordWriter:
             cast("mmap.mmap", sums.base).madvise(mmap.MADV_DONTNEED)  # else all that was touched counts as memory
         self._waiting, self._n_waiting = [], 0
 
-    def _mean_states(self, rows: npt.NDArray[np.int64]) -> Vectors:
-        """Of some terms, (len(rows), width)."""
-        if not len(rows):
-            return np.empty((0, self._width), np.float32)
-        sums = self._sums()[rows].astype(np.float32)
-        return states_of(np.asarray(sums / self._counts[rows, None], np.float32))
-
     def _sums(self) -> npt.NDArray[np.int32]:
         """The file of sums, (n_terms, width), as long as there are terms."""
-        os.truncate(self._folder / SUMS, 4 * self._width * len(self._rows))
-        return np.memmap(self._folder / SUMS, np.int32, "r+", shape=(len(self._rows), self._width))
+        if not self._rows:
+            return np.empty((0, self.width), np.int32)
+        os.truncate(self._path, 4 * self.width * len(self._rows))
+        return np.memmap(self._path, np.int32, "r+", shape=(len(self._rows), self.width))
+
+
+class Sums(NamedTuple):
+    """What words add up to: terms, how many words of each, (n,), and the sums of their levels, (n, width)."""
+
+    terms: list[str]
+    counts: npt.NDArray[np.int64]
+    sums: npt.NDArray[np.int32]
+
+
+class FrequentWords(NamedTuple):
+    """What queries are compared with.
+
+    Attributes:
+        terms: the most frequent first; equally frequent ones by their code points.
+        vectors: less what all words of their alphabet have in common, (n, width), unit length.
+        means: those of `mean_states`, (2, width), which queries are told by.
+    """
+
+    terms: list[str]
+    vectors: Vectors
+    means: Vectors
+
+
+def frequent_words(words: Sums, means: Vectors) -> FrequentWords:
+    """The `MAX_WORDS` most frequent of some words. The same words give the same value, however they were added up."""
+    kept = _most_frequent(words)
+    terms, counts = [words.terms[row] for row in kept], words.counts[kept]
+    levels = words.sums[kept].astype(np.float32) / counts[:, None]
+    vectors = states_of(np.asarray(levels, np.float32))
+    is_cyrillic = _is_cyrillic(terms)
+    for mask in (~is_cyrillic, is_cyrillic):
+        if mask.any():
+            vectors[mask] -= _weighted_mean(vectors[mask], counts[mask])
+    return FrequentWords(terms, _unit(vectors), means)
+
+
+def _most_frequent(words: Sums) -> list[int]:
+    """Rows of the words that are kept, in their order."""
+    there = np.flatnonzero(words.counts > 0)
+    if len(there) > MAX_WORDS:
+        least = np.partition(words.counts[there], -MAX_WORDS)[-MAX_WORDS]
+        there = there[words.counts[there] >= least]
+    ranked = sorted(zip((-words.counts[there]).tolist(), (words.terms[row] for row in there), there, strict=True))
+    return [int(row) for _, _, row in ranked[:MAX_WORDS]]
+
+
+def _is_cyrillic(terms: Sequence[str]) -> npt.NDArray[np.bool_]:
+    return np.array([alphabet(term) == "cyrillic" for term in terms], np.bool_)
+
+
+class WordWriter:
+    """Adds up the words of a generation's chunks, in a folder that it makes.
+
+    Args:
+        folder: is made.
+        means: those of `mean_states`, which queries are told by.
+        base: a folder to go on from; only what differs from it is then added and removed.
+
+    Raises:
+        IndexDamagedError: `base` cannot be read, or is of another width.
+    """
+
+    def __init__(self, folder: Path, means: Vectors, *, base: Path | None = None) -> None:
+        folder.mkdir()
+        self._folder, self._means = folder, means
+        width = means.shape[1]
+        self._sums = WordSums(folder / SUMS, width) if base is None else _taken_over(base, folder, width)
+
+    def add(self, words: Sequence[str], packed: npt.NDArray[np.uint8]) -> None:
+        """See `WordSums.add`."""
+        self._sums.add(words, packed)
+
+    def remove(self, words: Sequence[str], packed: npt.NDArray[np.uint8]) -> None:
+        """See `WordSums.remove`."""
+        self._sums.remove(words, packed)
 
     def save(self) -> None:
         """Complete the files."""
-        self._add_up()
-        counts = self._counts
-        kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_WORDS])
-        kept = kept[counts[kept] > 0]
-        terms = np.array(list(self._rows), np.str_)[kept]
-        vectors = self._mean_states(kept)
-        others = np.array([alphabet(term) != "cyrillic" for term in terms], np.bool_)
-        for mask in (others, ~others):
-            if mask.any():
-                vectors[mask] -= _weighted_mean(vectors[mask], counts[kept][mask])
-        (self._folder / ALL_TERMS).write_text("\n".join(self._rows), "utf-8")
-        np.save(self._folder / COUNTS, counts)
-        np.save(self._folder / TERMS, terms)
-        np.save(self._folder / VECTORS, _unit(vectors))
-        np.save(self._folder / MEANS, self._means)
+        words = self._sums.read()
+        (self._folder / ALL_TERMS).write_text("\n".join(words.terms), "utf-8")
+        np.save(self._folder / COUNTS, words.counts)
+        frequent = frequent_words(words, self._means)
+        np.save(self._folder / TERMS, np.array(frequent.terms, np.str_))
+        np.save(self._folder / VECTORS, frequent.vectors)
+        np.save(self._folder / MEANS, frequent.means)
+
+
+def _taken_over(base: Path, folder: Path, width: int) -> WordSums:
+    """The sums of a folder, copied into another one."""
+    try:
+        text = (base / ALL_TERMS).read_text("utf-8")
+        terms = text.split("\n") if text else []
+        counts = np.load(base / COUNTS)
+        if (base / SUMS).stat().st_size != 4 * width * len(terms) or len(counts) != len(terms):
+            raise ValueError("terms, counts and sums do not belong together")
+        shutil.copyfile(base / SUMS, folder / SUMS)
+    except (OSError, ValueError, EOFError) as exc:
+        raise IndexDamagedError(f"cannot read the words in {str(base)!r} ({exc}); run: otvet index") from exc
+    return WordSums(folder / SUMS, width, terms=terms, counts=counts)
+
+
+def _read_frequent_words(folder: Path) -> FrequentWords:
+    try:
+        terms = np.load(folder / TERMS)
+        vectors = np.load(folder / VECTORS, mmap_mode="r")
+        means = np.load(folder / MEANS)
+        if terms.dtype.kind != "U" or vectors.shape != (len(terms), *means.shape[1:]) or len(means) != 2:
+            raise ValueError("words, vectors and means do not belong together")
+    except (OSError, ValueError, EOFError) as exc:
+        raise IndexDamagedError(f"cannot read the words in {str(folder)!r} ({exc}); run: otvet index") from exc
+    return FrequentWords(terms.tolist(), vectors, means)
 
 
 class WordIndex:
-    """The words of one generation, for reading. Safe between threads.
+    """The words of one generation, for reading. Safe between threads."""
 
-    Raises:
-        IndexDamagedError: the folder does not hold what a `WordWriter` saves.
-    """
+    def __init__(self, words: FrequentWords) -> None:
+        self._terms, self._vectors, self._means = words
+        self._is_cyrillic = _is_cyrillic(self._terms)
+        self.width = int(self._means.shape[1])
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            terms = np.load(folder / TERMS)
-            self._vectors = np.load(folder / VECTORS, mmap_mode="r")
-            means = np.load(folder / MEANS)
-            if terms.dtype.kind != "U" or self._vectors.shape != (len(terms), *means.shape[1:]) or len(means) != 2:
-                raise ValueError("words, vectors and means do not belong together")
-        except (OSError, ValueError, EOFError) as exc:
-            raise IndexDamagedError(f"cannot read the words in {str(folder)!r} ({exc}); run: otvet index") from exc
-        self._terms: list[str] = terms.tolist()
-        self._is_cyrillic = np.array([alphabet(term) == "cyrillic" for term in self._terms], np.bool_)
-        self._means = means
-        self.width = int(means.shape[1])
+    @classmethod
+    def read(cls, folder: Path) -> "WordIndex":
+        """The words that a `WordWriter` saved in that folder.
+
+        Raises:
+            IndexDamagedError: it does not hold them.
+        """
+        return cls(_read_frequent_words(folder))
 
     def nearest(self, query: str, encoding: Encoding, *, known: set[str]) -> dict[str, dict[str, float]]:
         """For each word of a query, as `fold` gives it: stems that are near in meaning, with similarities in (0, 1].

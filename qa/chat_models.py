@@ -1,4 +1,10 @@
-"""Language models as LangChain chat models: the embedded one, or any OpenAI-compatible endpoint."""
+"""Language models as LangChain chat models: the embedded one, or any OpenAI-compatible endpoint.
+
+Decision: an answer asks an endpoint once at a time. Hedging, a second request while the first is waited for, would make
+a busy server busier. What fails is asked again by the client of OpenAI (OTVET_CHAT_RETRIES), after a pause that grows
+or that the server names in Retry-After, and within the time of the answer; what fails again and again is left alone
+for a while (qa/breaker.py). The embedded model has neither: it is of this process.
+"""
 
 import logging
 import re
@@ -17,11 +23,12 @@ from pydantic import SecretStr, ValidationError
 
 from index.errors import AnswerStoppedError, ChatModelError
 from index.text import Language
+from qa.breaker import CircuitBreaker
 from qa.embedded import EmbeddedChatModel, answer_grammar
 from qa.model_files import embedded_path, is_pulled
 from qa.records import Tokens
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL, AnswerSettings
-from qa.stopping import pulled
+from qa.stopping import check_wanted, pulled
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +45,23 @@ def make_chat_model(settings: AnswerSettings, *, cache_dir: Path) -> BaseChatMod
         return None
     if settings.chat_model == EMBEDDED_CHAT_MODEL:
         return _embedded(settings, cache_dir)
-    from qa.endpoint import EndpointChatModel
+    from qa.endpoint import EndpointChatModel, timeouts
 
+    breaker = None
+    if settings.chat_breaker_failures:
+        breaker = CircuitBreaker(settings.chat_breaker_failures, settings.chat_breaker_s)
     # The client insists on some key, even where the server asks for none.
     return EndpointChatModel(
         model=settings.chat_model,
         base_url=settings.chat_base_url,
         api_key=settings.chat_api_key or SecretStr("none"),
         temperature=0,
-        timeout=settings.chat_timeout_s,
+        timeout=timeouts(settings.chat_timeout_s),
         stream_chunk_timeout=settings.chat_timeout_s,  # LangChain's own is two minutes
-        max_retries=1,
+        max_retries=settings.chat_retries,
         max_completion_tokens=settings.chat_max_tokens,
         extra_body=_context_size(settings),
+        breaker=breaker,
     )
 
 
@@ -106,8 +117,39 @@ def stream_text(
 
     Raises:
         AnswerStoppedError: it is not wanted any more (qa/stopping.py).
+        ModelDownError: its server failed too often; it is not asked.
         ChatModelError: whatever goes wrong with a model: it may be anybody's, so its errors may be of any class.
     """
+    check_wanted(config)  # a wait in the queue may have taken all the time, which says nothing of the server
+    pieces, breaker = _pieces(model, messages, config, options), breaker_of(model)
+    yield from pieces if breaker is None else breaker.guarded(pieces, speaks_of_server)
+
+
+def breaker_of(model: BaseChatModel | None) -> CircuitBreaker | None:
+    """The circuit breaker before a model; only one behind an endpoint has any."""
+    breaker = getattr(model, "breaker", None)  # qa/endpoint.py is not loaded for this, which takes a second
+    return breaker if isinstance(breaker, CircuitBreaker) else None
+
+
+def check_reachable(model: BaseChatModel) -> None:
+    """Raises where the model would not be asked now.
+
+    Raises:
+        ModelDownError: its server failed too often.
+    """
+    if (breaker := breaker_of(model)) is not None:
+        breaker.check()
+
+
+def speaks_of_server(exc: ChatModelError) -> bool:
+    """Whether an error says that a server does not work, and not only that it refuses what it was sent."""
+    status = getattr(exc.__cause__, "status_code", None)
+    return not isinstance(status, int) or status >= 500 or status in (408, 429)
+
+
+def _pieces(
+    model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig, options: dict[str, Any]
+) -> Generator[str, None, None]:
     try:
         with closing(pulled(model.astream(list(messages), config, **options), config)) as chunks:
             for chunk in chunks:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from index.embedding import EmbeddingModel, Vectors
 from index.encoding import Encoding
+from index.generation import JudgedSentences
 from index.sentences import Span, split_sentences
-from index.serving import JudgedSentences
 from qa.records import Passage
 
 PASSAGES_CACHED = 2_048

@@ -33,6 +33,22 @@ class AnswerSettings(BaseModel):
     )
     chat_api_key: SecretStr | None = Field(default=None, description="Its key, where it asks for one.")
     chat_timeout_s: float = Field(default=60, gt=0, le=3600, description="Longest wait for the chat model, in seconds.")
+    chat_retries: int = Field(
+        default=1,
+        ge=0,
+        le=5,
+        description="How often a request that the endpoint of the chat model fails is sent again, after a pause and "
+        "within the time of the answer.",
+    )
+    chat_breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        le=1000,
+        description="Failures in a row after which the endpoint is not asked for a while; 0 for never.",
+    )
+    chat_breaker_s: float = Field(
+        default=30, gt=0, le=3600, description="For how long, in seconds; then one question is a trial."
+    )
     chat_max_tokens: int = Field(default=200, ge=16, le=4096, description="Longest answer it may write, in tokens.")
     chat_context_tokens: int = Field(
         default=4096, ge=2048, le=1_048_576, description="Tokens that a prompt and its answer may take together."

@@ -24,7 +24,7 @@ def throw_away_index(
         table = Path(scratch) / "paragraphs.jsonl"
         rows = (json.dumps({"text": text}, ensure_ascii=False) for text in collection.paragraphs)
         table.write_text("\n".join(rows), "utf-8")
-        own = settings.model_copy(update={"data_dir": Path(scratch)})
+        own = settings.model_copy(update={"data_dir": Path(scratch), "chroma_url": None, "postgres_url": None})
         build_index([table], settings=own, model=model, progress=progress)
         places = {f"{table.name}:{number}": number - 1 for number in range(1, len(collection.paragraphs) + 1)}
         with closing(Index(own, model)) as index:

@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from index.embedding import EmbeddingModel, load_embedding_model
 from index.expansion import expand
+from index.generation import Generation
 from index.lexical import NAME
 from index.names import name_keys
-from index.serving import Generation
 from index.settings import IndexSettings
 from index.text import question_language
 from qa.squad import Collection, load_collection

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from fakes import HashedWordsModel
 from index.embedding import EmbeddingModel, load_embedding_model
@@ -16,6 +18,7 @@ from places import CACHE_DIR, ROOT, SHARED
 from qa.engine import Engine, make_engine
 from qa.model_files import pull
 from qa.settings import AnswerSettings
+from servers import running_chroma, running_postgres
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,32 @@ def chat_gguf() -> Path:
 def hashed_words() -> HashedWordsModel:
     """A fast embedding model that knows nothing but equal words."""
     return HashedWordsModel()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server; skips where its programs are not installed."""
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "server") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chroma server."""
+    with running_chroma(tmp_path_factory.mktemp("chroma")) as url:
+        yield url
+
+
+@pytest.fixture
+def shared_settings(tmp_path: Path, postgres_url: str, chroma_url: str) -> IndexSettings:
+    """Settings of a shared index of one test's own."""
+    return IndexSettings(
+        data_dir=tmp_path / "data",
+        cache_dir=CACHE_DIR,
+        postgres_url=SecretStr(postgres_url),
+        postgres_schema=f"test_{uuid4().hex}",
+        chroma_url=chroma_url,
+    )
 
 
 @pytest.fixture

@@ -26,19 +26,32 @@ from index.settings import IndexSettings
 DIM = 256
 
 
-def publish_articles(folder: Path, model: EmbeddingModel, articles: Sequence[dict[str, str]]) -> IndexSettings:
-    """Index exactly these articles, given by the fields of a JSONL row, in a data directory below `folder`."""
+def publish_articles(
+    folder: Path,
+    model: EmbeddingModel,
+    articles: Sequence[dict[str, str]],
+    settings: IndexSettings | None = None,
+) -> IndexSettings:
+    """Index exactly these articles, given by the fields of a JSONL row, in a data directory below `folder`.
+
+    Or where the settings say, which may name a shared index.
+    """
     folder.mkdir(exist_ok=True)
     path = folder / "articles.jsonl"
     path.write_text("\n".join(json.dumps({"language": "ru", **article}) for article in articles), encoding="utf-8")
-    settings = IndexSettings(data_dir=folder / "data")
+    settings = settings or IndexSettings(data_dir=folder / "data")
     build_index([path], settings=settings, model=model)
     return settings
 
 
-def open_index(folder: Path, model: EmbeddingModel, articles: Sequence[dict[str, str]]) -> Index:
+def open_index(
+    folder: Path,
+    model: EmbeddingModel,
+    articles: Sequence[dict[str, str]],
+    settings: IndexSettings | None = None,
+) -> Index:
     """An open index of these articles."""
-    return Index(publish_articles(folder, model, articles), model)
+    return Index(publish_articles(folder, model, articles, settings), model)
 
 
 class HashedWordsModel:

@@ -24,6 +24,9 @@ class Endpoint:
         chunked: whether it sends in chunks of HTTP/1.1, so that an end can be told from a dropped connection.
         usage: how many tokens it says that it read and wrote, where it is asked to tell.
         refuses_usage: whether it refuses requests that ask for that.
+        headers: that it sends along.
+        keeps: whether it keeps a connection open for the next request; goes with `chunked`.
+        n_open: connections that are open.
     """
 
     pieces: Iterable[str] = ()
@@ -33,6 +36,9 @@ class Endpoint:
     chunked: bool = False
     usage: tuple[int, int] | None = None
     refuses_usage: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    keeps: bool = False
+    n_open: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     url: str = ""
     closing: Event = field(default_factory=Event)
@@ -55,13 +61,21 @@ class Handler(BaseHTTPRequestHandler):
 
     endpoint: Endpoint
 
+    def setup(self) -> None:
+        super().setup()
+        self.endpoint.n_open += 1
+
+    def finish(self) -> None:
+        super().finish()
+        self.endpoint.n_open -= 1
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.endpoint.requests.append((self.path, headers, body))
         asks_for_usage = "stream_options" in body
         status = 400 if self.endpoint.refuses_usage and asks_for_usage else self.endpoint.status
-        self.close_connection = True
+        self.close_connection = not self.endpoint.keeps
         try:
             self.begin(status)
             if status != 200:
@@ -74,6 +88,8 @@ class Handler(BaseHTTPRequestHandler):
     def begin(self, status: int) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "text/event-stream" if status == 200 else "application/json")
+        for name, value in self.endpoint.headers.items():
+            self.send_header(name, value)
         if self.endpoint.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()

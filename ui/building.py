@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from index.catalog import open_catalog
 from index.errors import CorpusError, IndexLockedError, IndexStateError
-from index.generations import check_unlocked
 from ui.progress import progress_bars
 from ui.settings import Settings
 
@@ -43,7 +44,8 @@ class Builder:
             IndexLockedError: another build is running; told before the model is loaded.
             OtvetError: see `build_index` and `load_embedding_model`.
         """
-        check_unlocked(self._settings.data_dir)
+        with closing(open_catalog(self._settings)) as catalog:
+            catalog.check_unlocked()
         from index.embedding import load_embedding_model
         from index.rebuild import build_index
 

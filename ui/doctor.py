@@ -3,15 +3,16 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from index.catalog import open_catalog, require_current
 from index.checking import check_generation
 from index.embedding import EmbeddingModel, load_embedding_model
 from index.errors import IndexStateError, OtvetError
-from index.generations import Manifest, index_root, read_manifest, require_generation
+from index.generations import Manifest
 from index.rebuild import build_index, derive_again
 from index.records import Progress, Skipped
 from qa.chat_models import embedded_gguf
@@ -102,19 +103,20 @@ def _check_index(settings: Settings, progress: Progress | None) -> Iterator[Chec
 
 
 def _check_generation(settings: Settings, model: EmbeddingModel, progress: Progress | None) -> Iterator[Check]:
-    try:
-        path = index_root(settings.data_dir) / require_generation(settings.data_dir)
-    except OtvetError as exc:
-        yield Check("index", False, str(exc))
-        return
-    for finding in check_generation(path, settings=settings, model=model, progress=progress):
-        found = "; ".join(finding.problems) + "; run: otvet doctor --repair" if finding.problems else "ok"
-        yield Check(f"index, {finding.what}", not finding.problems, found)
-    try:
-        manifest = read_manifest(path)
-    except OtvetError:
-        return  # told above
-    yield Check("index", True, _told(path.name, manifest))
+    with closing(open_catalog(settings)) as catalog:
+        try:
+            name = require_current(catalog)
+        except OtvetError as exc:
+            yield Check("index", False, str(exc))
+            return
+        for finding in check_generation(catalog, name, settings=settings, model=model, progress=progress):
+            found = "; ".join(finding.problems) + "; run: otvet doctor --repair" if finding.problems else "ok"
+            yield Check(f"index, {finding.what}", not finding.problems, found)
+        try:
+            manifest = catalog.manifest(name)
+        except OtvetError:
+            return  # told above
+    yield Check("index", True, f"{_told(name, manifest)}; in {catalog.place}")
     for failed in manifest.report.get("failed", [])[:N_FAILED_SHOWN]:
         yield Check("not indexed", True, str(Skipped(**failed)))
 
@@ -138,11 +140,10 @@ def repair(progress: Progress | None = None) -> str:
     settings = load_settings()
     model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
     paths = [settings.corpus]
-    with suppress(IndexStateError):
-        path = index_root(settings.data_dir) / require_generation(settings.data_dir)
-        paths = [Path(one) for one in read_manifest(path).paths] or paths
+    with suppress(IndexStateError), closing(open_catalog(settings)) as catalog:
+        paths = [Path(one) for one in catalog.manifest(require_current(catalog)).paths] or paths
         name = derive_again(settings=settings, model=model, progress=progress)
-        mended = check_generation(index_root(settings.data_dir) / name, settings=settings, model=model)
+        mended = check_generation(catalog, name, settings=settings, model=model)
         if not any(finding.problems for finding in mended):
             return (
                 f"{name} holds the same articles; keyword index, words and Chroma were made anew, nothing was embedded"

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from index.catalog import Catalog
 from index.errors import IndexLockedError, IndexStateError, OtvetError
-from index.generations import current_generation, index_root, read_manifest
 from index.text import Language
 from ui.index_panel import Health, index_details, index_state, message, no_index
 from ui.index_schemas import IndexOut
@@ -101,7 +101,7 @@ def make_index_tab(
             gr.HTML(t("index_off"), visible=not has_admin, elem_id="otvet-index-off")
         desk = _make_desk(settings, t)
 
-    look = _looking(index_status, settings.data_dir)
+    look = _looking(index_status, rebuilder.catalog)
     look_again: dict[str, Any] = {
         "fn": look,
         "inputs": [state, details],
@@ -123,11 +123,11 @@ def make_index_tab(
             _add_drop(desk, settings, is_admin)
 
 
-def _looking(index_status: Callable[[], IndexOut], data_dir: Path) -> Callable[..., list[Any]]:
+def _looking(index_status: Callable[[], IndexOut], catalog: Catalog) -> Callable[..., list[Any]]:
     """What tells the state and the details anew; what is the same as before is left alone."""
 
     def look(shown_state: str | None, shown_details: str | None, request: gr.Request) -> list[Any]:
-        told, more, start, cancel = _look(index_status, data_dir, language_of(request))
+        told, more, start, cancel = _look(index_status, catalog, language_of(request))
         shown = ((told, shown_state), (more, shown_details))
         values = [gr.skip() if now == before else now for now, before in shown]
         return [*values, gr.update(interactive=start), gr.update(visible=cancel)]
@@ -153,25 +153,25 @@ def _make_desk(settings: Settings, t: Callable[[str], Any]) -> _Desk:
     return _Desk(column, rebuild, cancel, drop, said)
 
 
-def _look(index_status: Callable[[], IndexOut], data_dir: Path, language: Language) -> tuple[str, str, bool, bool]:
+def _look(index_status: Callable[[], IndexOut], catalog: Catalog, language: Language) -> tuple[str, str, bool, bool]:
     """HTML of the state and of the details, whether a build may be started, and whether one may be cancelled."""
     try:
         index = index_status()
     except OtvetError as exc:
         return no_index(str(exc), language), "", True, False
-    state = index_state(index, _health(data_dir, index.generation), language)
+    state = index_state(index, _health(catalog, index.generation), language)
     running = index.rebuild
     return state, index_details(index, language), running is None, running is not None and running.started_here
 
 
-def _health(data_dir: Path, serving: str) -> Health:
-    """Looks at the small files only; `otvet doctor` looks at all."""
+def _health(catalog: Catalog, serving: str) -> Health:
+    """Looks at what is small only; `otvet doctor` looks at all."""
     try:
-        newest = current_generation(data_dir)
+        newest = catalog.current()
     except IndexStateError as exc:
         return Health(None, str(exc))
     try:
-        read_manifest(index_root(data_dir) / (newest or serving))
+        catalog.manifest(newest or serving)
     except IndexStateError as exc:
         return Health(newest, str(exc))
     return Health(newest)

@@ -2,6 +2,7 @@
 
 Decision: a label has few values, all of which the code knows. Paths, names and versions of clients are never one; a
 request is counted under the template of its route, and everything of the page under "page".
+What is told is of this process; of replicas each is asked.
 """
 
 import logging
@@ -19,6 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import OtvetError
+from qa.breaker import STATES
+from qa.chat_models import breaker_of
 from qa.engine import Engine
 from qa.records import Answer, Refusal, RefusalReason
 from ui.asking import Asked
@@ -116,6 +119,14 @@ class _State(Collector):
         if (queue := self._engine.model_queue) is not None:
             yield GaugeMetricFamily("otvet_model_queue_running", "Answers the model is writing.", queue.n_running)
             yield GaugeMetricFamily("otvet_model_queue_waiting", "Answers that wait for it.", queue.n_waiting)
+        if (breaker := breaker_of(self._engine.chat_model)) is not None:
+            circuit = GaugeMetricFamily(
+                "otvet_model_circuit", "1 for the state of the circuit to the model, else 0.", labels=["state"]
+            )
+            state = breaker.state
+            for one in STATES:
+                circuit.add_metric([one], int(one == state))
+            yield circuit
         try:
             gauges = self._index()
         except (OtvetError, OSError) as exc:

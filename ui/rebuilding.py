@@ -16,8 +16,11 @@ from datetime import UTC, datetime
 from threading import Lock, Thread
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
+from index.catalog import open_catalog
 from index.errors import IndexLockedError, OtvetError
-from index.generations import Writer, check_unlocked, current_writer
+from index.generations import Writer
 from index.settings import IndexSettings
 from qa.settings import NO_CHAT_MODEL
 from ui.settings import PREFIX, Settings, variable_names
@@ -52,10 +55,15 @@ class Ended:
 
 
 class Rebuilder:
-    """Starts `otvet index` on the corpus of the settings, one at a time. Safe between threads. To be closed."""
+    """Starts `otvet index` on the corpus of the settings, one at a time. Safe between threads. To be closed.
+
+    Attributes:
+        catalog: of the generations.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.catalog = open_catalog(settings)
         self._lock = Lock()
         self._build: _Build | None = None
         self._last: Ended | None = None
@@ -73,7 +81,7 @@ class Rebuilder:
                 raise IndexLockedError(
                     f"another build is running (process {writer.pid}, since {writer.since}); wait for it or cancel it"
                 )
-            check_unlocked(self._settings.data_dir)
+            self.catalog.check_unlocked()
             self._build = _Build(self._settings, on_end=self._note)
 
     def cancel(self) -> bool:
@@ -89,7 +97,7 @@ class Rebuilder:
         """The build that runs now, whoever started it."""
         with self._lock:
             own = self._build.writer if self._build is not None else None
-        writer = current_writer(self._settings.data_dir) or own
+        writer = self.catalog.current_writer() or own
         if writer is None:
             return None
         is_own = own is not None and own.pid == writer.pid
@@ -103,6 +111,7 @@ class Rebuilder:
     def close(self) -> None:
         """Stop what runs."""
         self.cancel()
+        self.catalog.close()
 
     def _note(self, ended: Ended) -> None:
         with self._lock:
@@ -179,16 +188,22 @@ class _Build:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """That of the server, but the settings of the index as they are in force, and no others: no secret is needed."""
+    """That of the server, but the settings of the index as they are in force, and no others: no other secret is
+    needed.
+    """
     ours = settings.model_dump(include=set(IndexSettings.model_fields), exclude_none=True)
     left_out = {*variable_names(), *COLOURING}
     return {
         **{name: value for name, value in os.environ.items() if name.upper() not in left_out},
-        **{PREFIX + name.upper(): str(value) for name, value in ours.items()},
+        **{PREFIX + name.upper(): _plain(value) for name, value in ours.items()},
         "OTVET_CHAT_MODEL": NO_CHAT_MODEL,
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "NO_COLOR": "1",
     }
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _report(out: str) -> dict[str, Any] | None:

@@ -72,6 +72,13 @@ class ServerSettings(BaseModel):
     stop_timeout_s: float = Field(
         default=30, ge=0, le=3600, description="Seconds that running answers have to end in when the server is stopped."
     )
+    drain_s: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="Seconds for which a server that is being stopped still takes requests, while /ready tells load "
+        "balancers to go elsewhere; more than they take to notice.",
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="How the server logs: lines for people, or one JSON object a line."
     )

@@ -1,4 +1,4 @@
-"""How failed logins slow down those that follow."""
+"""How failed logins slow down those that follow. Counted by each replica for itself."""
 
 from collections.abc import Callable
 from math import ceil

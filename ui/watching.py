@@ -2,8 +2,12 @@
 
 Decision: watchfiles tells what changes, the pause is ours. Its own `step` takes a file that is still being written for
 one at rest, as it counts changed files, not changes.
+
+Decision: nothing tells what changes elsewhere (index/remote.py), so such places are listed every 30 s, which costs a
+request for each folder, and built from where a version differs. An object that has none is not seen to change.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -13,17 +17,19 @@ from pathlib import Path
 
 from index.errors import CorpusError
 from index.readers import ENTRY_POINT_GROUP, READERS
+from index.remote import Place, RemotePlace, objects_of
 
 log = logging.getLogger(__name__)
 
 QUIET_S = 2.0  # so long nothing may change before files are read: they may be half-written
 AT_MOST_S = 60.0  # but where changes never cease, files are read after this time
+REMOTE_S = 30.0  # between two looks at places elsewhere
 AGAIN_S = 5.0  # after a build that was put off
 TICK_MS = 500
 STEP_MS = 100
 TEMPORARY = ("~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", ".swx", ".bak")
 
-Place = tuple[int, int]
+FileIdentity = tuple[int, int]
 """Device and inode."""
 
 
@@ -52,7 +58,37 @@ class Settling:
         return False
 
 
-def watch(paths: Sequence[Path], build: Callable[[], bool], *, apart_from: Path) -> None:
+class RemoteChanges:
+    """Tells, by listing them now and then, when places elsewhere have changed. Times are as for `Settling`."""
+
+    def __init__(self, places: Sequence[RemotePlace]) -> None:
+        self._places = places
+        self._seen: str | None = None
+        self._next_look = 0.0
+
+    def have_come(self, now: float) -> bool:
+        """Whether anything is other than at the last look; a place that cannot be listed is as it was."""
+        if not self._places or now < self._next_look:
+            return False
+        self._next_look = now + REMOTE_S
+        found = self._seen
+        try:
+            found = _listed(self._places)
+        except CorpusError as exc:
+            log.warning("%s", exc)
+        before, self._seen = self._seen, found
+        return before not in (None, found)
+
+
+def _listed(places: Sequence[RemotePlace]) -> str:
+    digest = hashlib.sha256()
+    for place in places:
+        for _, found in objects_of(place):
+            digest.update(f"{found.key} {found.version}\n".encode())
+    return digest.hexdigest()
+
+
+def watch(paths: Sequence[Place], build: Callable[[], bool], *, apart_from: Path) -> None:
     """Call `build` at once, and again whenever something under `paths` has changed and come to rest. Never returns.
 
     Args:
@@ -66,8 +102,9 @@ def watch(paths: Sequence[Path], build: Callable[[], bool], *, apart_from: Path)
     """
     settling = Settling()
     settling.put_off(until=0)
-    for has_changed in ticks(paths, apart_from):
-        if has_changed:
+    elsewhere = RemoteChanges([path for path in paths if isinstance(path, RemotePlace)])
+    for has_changed in ticks([path for path in paths if isinstance(path, Path)], apart_from):
+        if has_changed | elsewhere.have_come(time.monotonic()):
             settling.note_change(time.monotonic())
         if settling.is_due(time.monotonic()) and not build():
             settling.put_off(until=time.monotonic() + AGAIN_S)
@@ -75,7 +112,7 @@ def watch(paths: Sequence[Path], build: Callable[[], bool], *, apart_from: Path)
 
 def ticks(paths: Sequence[Path], apart_from: Path) -> Iterator[bool]:
     """Whether something changed since the last tick, several times a second; the first one when watching has begun."""
-    before: dict[Path, Place] | None = None
+    before: dict[Path, FileIdentity] | None = None
     while True:
         there = _places(paths)
         has_changed = before not in (None, there)
@@ -101,7 +138,7 @@ def matters(path: Path, roots: Sequence[Path], suffixes: Container[str]) -> bool
     return path.suffix.lower() in suffixes or not (path.name.endswith(TEMPORARY) or path.is_file())
 
 
-def _ticks_while(paths: Sequence[Path], there: dict[Path, Place], apart_from: Path) -> Iterator[bool]:
+def _ticks_while(paths: Sequence[Path], there: dict[Path, FileIdentity], apart_from: Path) -> Iterator[bool]:
     """Ticks until one of the paths is gone, or has come, or is another file than before."""
     from watchfiles import Change
     from watchfiles import watch as changes_under
@@ -140,7 +177,7 @@ def _is_in(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder)
 
 
-def _places(paths: Sequence[Path]) -> dict[Path, Place]:
+def _places(paths: Sequence[Path]) -> dict[Path, FileIdentity]:
     """Which file or folder each path is now; without those that are not there."""
     places = {}
     for path in paths:

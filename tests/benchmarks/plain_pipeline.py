@@ -10,8 +10,8 @@ import numpy as np
 
 from index.articles import ArticleStore
 from index.bundled import BUNDLED_MODEL, bundled_model_path
+from index.local_catalog import open_generation
 from index.records import Filters
-from index.serving import Generation
 from index.settings import IndexSettings
 
 BATCH = 5000  # Chroma takes 5461 at most
@@ -49,7 +49,7 @@ def plain_filter(filters: Filters) -> dict[str, Any] | None:
 
 def _rows(path: Path) -> Iterator[tuple[str, np.ndarray, str, dict[str, Any]]]:
     """Id, vector, text and metadata of every chunk."""
-    with closing(Generation.open(path)) as generation, closing(ArticleStore(path)) as articles:
+    with closing(open_generation(path)) as generation, closing(ArticleStore(path)) as articles:
         row = 0
         for position, article in enumerate(articles.all()):
             day = article.published_at.toordinal() if article.published_at else 0

@@ -23,11 +23,12 @@ import numpy as np
 
 from index.clock import Clock
 from index.embedding import load_embedding_model
+from index.generation import Generation
 from index.generations import current_generation, index_root
 from index.rebuild import build_index
 from index.records import Filters
 from index.search import HybridSearch
-from index.serving import Generation, Index
+from index.serving import Index
 from index.settings import IndexSettings
 from made_corpus import FILTERS, Bank, MadeModel
 from measuring import Figures, load_average, memory_mb, show_and_save, size_mb, spread, timed

@@ -23,6 +23,7 @@ from index.clock import Clock
 from index.records import Filters, Hit
 from index.search import MIN_CANDIDATES, HybridSearch, Search
 from index.serving import Index
+from index.settings import IndexSettings
 
 ANY = Filters()
 ALL = 99
@@ -285,3 +286,13 @@ class TestHybridSearch(SearchContract):
         assert len(hits[0].repeats) == n_reprints - 1
         assert titles(hits)[1] == "Снег"
         assert len(hits) == 3
+
+
+class TestSharedIndex(TestHybridSearch):
+    """The same of an index in PostgreSQL and a Chroma server."""
+
+    @pytest.fixture
+    def index(self, tmp_path: Path, hashed_words: HashedWordsModel, shared_settings: IndexSettings) -> Iterator[Index]:
+        """Holds `ARTICLES`."""
+        with closing(open_index(tmp_path, hashed_words, ARTICLES, shared_settings)) as index:
+            yield index

@@ -12,6 +12,7 @@ from fakes import HashedWordsModel
 from index.checking import check_generation
 from index.errors import IndexDamagedError
 from index.generations import current_generation, index_root
+from index.local_catalog import LocalCatalog
 from index.rebuild import build_index, derive_again
 from index.records import Filters
 from index.search import HybridSearch
@@ -45,14 +46,16 @@ def serving(settings: IndexSettings) -> Path:
 
 
 def problems(settings: IndexSettings, model: HashedWordsModel) -> list[str]:
-    found = check_generation(serving(settings), settings=settings, model=model)
+    name = serving(settings).name
+    found = check_generation(LocalCatalog(settings.data_dir), name, settings=settings, model=model)
     return [problem for finding in found for problem in finding.problems]
 
 
 def test_a_sound_index_has_no_problems(
     generation: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel
 ) -> None:
-    found = list(check_generation(generation, settings=index_settings, model=hashed_words))
+    catalog = LocalCatalog(index_settings.data_dir)
+    found = list(check_generation(catalog, generation.name, settings=index_settings, model=hashed_words))
     assert len(found) == 5
     assert problems(index_settings, hashed_words) == []
 

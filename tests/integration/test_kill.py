@@ -12,7 +12,8 @@ import pytest
 
 from fakes import HashedWordsModel
 from index.checking import check_generation
-from index.generations import current_generation, current_writer, index_root
+from index.generations import current_generation, current_writer
+from index.local_catalog import LocalCatalog
 from index.rebuild import build_index
 from index.records import Filters
 from index.search import HybridSearch
@@ -63,8 +64,9 @@ def write(path: Path, rng: random.Random) -> None:
 
 
 def problems(settings: IndexSettings, model: HashedWordsModel) -> list[str]:
-    path = index_root(settings.data_dir) / str(current_generation(settings.data_dir))
-    return [problem for found in check_generation(path, settings=settings, model=model) for problem in found.problems]
+    name = str(current_generation(settings.data_dir))
+    found = check_generation(LocalCatalog(settings.data_dir), name, settings=settings, model=model)
+    return [problem for each in found for problem in each.problems]
 
 
 def serving_texts(settings: IndexSettings, model: HashedWordsModel) -> list[str]:

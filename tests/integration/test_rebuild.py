@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fakes import HashedWordsModel
-from index import rebuild
+from index import build_engine, rebuild
 from index.embedding import EmbeddingModel
 from index.errors import (
     CorpusError,
@@ -528,6 +528,7 @@ def test_progress_is_told_to_the_end(
     articles: Path, index_settings: IndexSettings, hashed_words: HashedWordsModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "ARTICLES_AT_ONCE", 2)
+    monkeypatch.setattr(build_engine, "ARTICLES_AT_ONCE", 2)
     told: list[tuple[str, int, int]] = []
     build_index([articles], settings=index_settings, model=hashed_words, progress=lambda *values: told.append(values))
     assert list(dict.fromkeys(told)) == [

@@ -23,6 +23,7 @@ from index.checking import check_generation
 from index.embedding import EmbeddingModel
 from index.errors import IndexLockedError, IndexMismatchError, IndexWriteError
 from index.generations import current_generation, generation_names, index_root
+from index.local_catalog import LocalCatalog
 from index.rebuild import build_index
 from index.records import Filters
 from index.report import RebuildReport
@@ -63,8 +64,9 @@ def size(root: Path) -> int:
 
 
 def problems(settings: IndexSettings, model: HashedWordsModel) -> list[str]:
-    path = index_root(settings.data_dir) / str(current_generation(settings.data_dir))
-    return [problem for each in check_generation(path, settings=settings, model=model) for problem in each.problems]
+    name = str(current_generation(settings.data_dir))
+    found = check_generation(LocalCatalog(settings.data_dir), name, settings=settings, model=model)
+    return [problem for each in found for problem in each.problems]
 
 
 def test_deleted_and_edited_articles_are_cited_in_no_open_conversation(

@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import HashedWordsModel
-from index import checking, drafts, lexical, rebuild, store
+from index import build_engine, checking, drafts, lexical, rebuild, store
 from index.checking import check_generation
 from index.encoding import Encoding
 from index.errors import CorpusError
 from index.generations import current_generation, generation_names, index_root, read_manifest
+from index.local_catalog import LocalCatalog
 from index.rebuild import build_index
 from index.records import Article, Filters, Hit
 from index.report import RebuildReport
@@ -251,8 +252,9 @@ def assert_as_if_built_at_once(checked: Checked, clean: IndexSettings) -> None:
     for filters in (Filters(), Filters(published_from=None, language="ru")):
         for found, expected in zip(hits(checked.settings, filters), hits(clean, filters), strict=True):
             assert_same_hits(found, expected)
-    path = index_root(checked.settings.data_dir) / str(current_generation(checked.settings.data_dir))
-    findings = list(check_generation(path, settings=checked.settings, model=model))
+    name = str(current_generation(checked.settings.data_dir))
+    catalog = LocalCatalog(checked.settings.data_dir)
+    findings = list(check_generation(catalog, name, settings=checked.settings, model=model))
     assert [problem for finding in findings for problem in finding.problems] == []
 
 
@@ -273,6 +275,7 @@ def test_any_changes_and_rebuilds_give_the_index_of_a_clean_build(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(rebuild, "ARTICLES_AT_ONCE", 2)
+        patch.setattr(build_engine, "ARTICLES_AT_ONCE", 2)
         patch.setattr(drafts, "MOST_DEAD", most_dead)
         if small_blocks:
             patch.setattr(lexical, "BLOCK", 4)

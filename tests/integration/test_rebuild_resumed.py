@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes import HashedWordsModel
-from index import rebuild
+from index import build_engine, rebuild
 from index.drafts import STAMP, stamp_of
 from index.encoding import Encoding
 from index.errors import CorpusError
@@ -44,6 +44,7 @@ class BreaksOff(HashedWordsModel):
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "ARTICLES_AT_ONCE", 2)
+    monkeypatch.setattr(build_engine, "ARTICLES_AT_ONCE", 2)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def legs(tmp_path_factory: pytest.TempPathFactory) -> Legs:
     lexical.save()
     words.save()
     alive = np.ones(len(TEXTS), np.bool_)
-    return Legs(model, WordIndex(folder / "words"), LexicalIndex(folder / "lexical", alive=alive))
+    return Legs(model, WordIndex.read(folder / "words"), LexicalIndex(folder / "lexical", alive=alive))
 
 
 @settings(deadline=None)

@@ -592,7 +592,7 @@ class TestWalk:
     def test_named_file_of_unknown_suffix(self, tmp_path: Path) -> None:
         (tmp_path / "a.pdf").touch()
         with pytest.raises(
-            CorpusError, match=r"'\.pdf'; known are \.csv, \.htm, \.html, \.jsonl, \.markdown, \.md, \.txt"
+            CorpusError, match=r"'\.pdf'; known are \.csv, \.htm, \.html, \.jsonl, \.markdown, \.md, \.parquet, \.txt"
         ):
             read_corpus([tmp_path / "a.pdf"])
 

@@ -14,8 +14,9 @@ import pytest
 from fakes import HashedWordsModel
 from index.errors import IndexDamagedError, IndexMissingError
 from index.generations import generation_names, index_root
+from index.local_catalog import open_generation
 from index.rebuild import build_index
-from index.serving import Generation, Index
+from index.serving import Index
 from index.settings import IndexSettings
 
 
@@ -300,7 +301,7 @@ class TestOpening:
     )
     def test_what_could_not_be_opened_is_not_held(self, corpus: Corpus, name: str) -> None:
         (corpus.folder("g-0001") / name).unlink()
-        for opened in (lambda: Index(corpus.settings, corpus.model), lambda: Generation.open(corpus.folder("g-0001"))):
+        for opened in (lambda: Index(corpus.settings, corpus.model), lambda: open_generation(corpus.folder("g-0001"))):
             with pytest.raises(IndexDamagedError, match="otvet index"):
                 opened()
         corpus.publish()

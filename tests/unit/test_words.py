@@ -55,7 +55,7 @@ def save(folder: Path, model: EmbeddingModel, chunks: Sequence[str]) -> WordInde
         content = content_words(chunk, encoding, means)
         writer.add(content.words, pack(content.states))
     writer.save()
-    return WordIndex(folder)
+    return WordIndex.read(folder)
 
 
 def near(index: WordIndex, model: EmbeddingModel, query: str, *known: str) -> dict[str, dict[str, float]]:
@@ -127,7 +127,7 @@ class TestNearest:
         for word, vector in vectors.items():
             writer.add([word], pack(vector[None]))
         writer.save()
-        index = WordIndex(tmp_path / "words")
+        index = WordIndex.read(tmp_path / "words")
         asked = Encoding(axes[0], (Span(0, 5),), axes[:1])
         found = index.nearest("port?", asked, known=set())["port?"]
         assert list(sorted(found, key=found.__getitem__)) == ["средн", "ближн"]
@@ -158,7 +158,7 @@ class TestWriter:
         expected = states.reshape(10, 3, 384).mean(axis=0) - states.mean(axis=0)
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
         query = Encoding(expected[0], tuple(Span(*at) for at in ((0, 4), (5, 9), (10, 15))), expected)
-        found = WordIndex(tmp_path / "words").nearest(" ".join(asked), query, known=set())
+        found = WordIndex.read(tmp_path / "words").nearest(" ".join(asked), query, known=set())
         for word, stem in zip(asked, ["мост", "порт", "зерн"], strict=True):
             assert found[word] == {stem: pytest.approx(1, abs=0.02)}
 
@@ -204,7 +204,7 @@ class TestWriter:
 class TestDamaged:
     def assert_told(self, folder: Path) -> None:
         with pytest.raises(IndexDamagedError, match=r"words.*run: otvet index"):
-            WordIndex(folder)
+            WordIndex.read(folder)
 
     @pytest.mark.parametrize("name", FILES)
     @pytest.mark.parametrize("n_left", [None, 0, 1, 100, -1])

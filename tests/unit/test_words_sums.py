@@ -71,7 +71,7 @@ def sums_by_hand(chunks: Sequence[Chunk]) -> dict[str, tuple[int, list[int]]]:
 
 def vectors(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
     """What readers compare with, by the term."""
-    WordIndex(folder)
+    WordIndex.read(folder)
     return dict(zip(np.load(folder / TERMS).tolist(), np.load(folder / VECTORS), strict=True))
 
 
