@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5
 # A server that has gone without a word is noticed within half a minute.
 DEAD_PEERS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+NO_RESOURCES = "53"  # how codes of errors begin that tell of a full disk, memory or limit
 POOL_SIZE = 16  # connections of a process at most
 SCHEMA_VERSION = 1
 VISIBLE = "since <= %(generation)s and (until is null or until > %(generation)s)"
@@ -146,8 +147,7 @@ class Database:
 
     Args:
         url: as libpq takes it, `postgresql://user:password@host/name?sslmode=verify-full`.
-        schema: is made, with its tables, by `create`.
-        read_only: whether connections are; a replica needs no right to write.
+        schema: is made, with its tables, by `create`; all else needs no right but to read it.
 
     Raises:
         SettingsError: the extra `shared` is not installed, or the address cannot be understood.
@@ -183,10 +183,12 @@ class Database:
             min_size=0,
             max_size=POOL_SIZE,
             timeout=CONNECT_TIMEOUT_S,
+            reconnect_timeout=CONNECT_TIMEOUT_S,  # it tries ever more seldom, so that soon it must begin again
             check=ConnectionPool.check_connection,
             kwargs={"autocommit": True},
             open=True,
         )
+        self._is_away = False
 
     @contextmanager
     def connection(self) -> Iterator["Connection[Any]"]:
@@ -196,8 +198,19 @@ class Database:
             IndexUnreachableError: the server cannot be reached.
             IndexDamagedError: what should be there is not.
         """
-        with self.errors(), self._pool.connection() as connection:
-            yield connection
+        from psycopg_pool import PoolTimeout
+
+        with self.errors():
+            if self._is_away:
+                self.connect().close()  # says so at once, where the pool waits
+            try:
+                with self._pool.connection() as connection:
+                    self._is_away = False
+                    yield connection
+            except PoolTimeout:
+                self._is_away = True
+                self.connect().close()  # says why, which the pool does not
+                raise
 
     def connect(self) -> "Connection[Any]":
         """A connection apart from the pool, to be closed: for what has to last as long as a connection does.
@@ -219,10 +232,19 @@ class Database:
         try:
             yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as exc:
-            raise IndexDamagedError(f"{self.place} has no index of ours ({_line(exc)}); run: otvet index") from exc
+            raise IndexDamagedError(
+                f"{self.place} lacks tables ({_line(exc)}); run: otvet index. If that says the same, some are there "
+                f"still: drop the schema first, or set OTVET_POSTGRES_SCHEMA"
+            ) from exc
+        except psycopg.errors.InsufficientPrivilege as exc:
+            kind = IndexWriteError if writing else IndexDamagedError
+            raise kind(
+                f"{self.place} refuses a right ({_line(exc)}); grant it to the role of OTVET_POSTGRES_URL"
+            ) from exc
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:
-            if writing and isinstance(exc, (psycopg.errors.DiskFull, psycopg.errors.InsufficientResources)):
-                raise IndexWriteError(f"cannot write to {self.place} ({_line(exc)}); make room there") from exc
+            if isinstance(exc, psycopg.Error) and (exc.sqlstate or "").startswith(NO_RESOURCES):
+                kind = IndexWriteError if writing else IndexUnreachableError
+                raise kind(f"{self.place} has not enough room ({_line(exc)}); make room there") from exc
             raise IndexUnreachableError(
                 f"cannot reach {self.place} ({_line(exc)}); start it, or correct OTVET_POSTGRES_URL"
             ) from exc
@@ -236,8 +258,14 @@ class Database:
         Raises:
             IndexUnreachableError: the server cannot be reached.
         """
-        with self.connection() as connection:
-            return bool(connection.execute("select to_regclass('state') is not null").fetchone() == (True,))
+        with self.errors(), self.connect() as connection:
+            query = "select to_regclass('state') is not null, to_regnamespace(%s) is not null, current_schema() is null"
+            is_made, is_there, is_hidden = connection.execute(query, [self.schema]).fetchone() or (False, False, False)
+        if is_there and is_hidden:
+            raise IndexDamagedError(
+                f"{self.place} may not be looked into; grant usage on the schema to the role of OTVET_POSTGRES_URL"
+            )
+        return bool(is_made)
 
     def create(self, index_id: str) -> None:
         """Make the schema and its tables where they are not there; `index_id` then names the collections in Chroma.
@@ -248,9 +276,11 @@ class Database:
         """
         from psycopg import sql
 
-        with self.errors(writing=True), self._pool.connection() as connection, connection.transaction():
+        with self.errors(writing=True), self.connect() as connection, connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [f"otvet {self.schema}"])
-            connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self.schema)))
+            # Not "if not exists", which asks for the right to make one where there is one already.
+            if connection.execute("select to_regnamespace(%s)", [self.schema]).fetchone() == (None,):
+                connection.execute(sql.SQL("create schema {}").format(sql.Identifier(self.schema)))
             if connection.execute("select to_regclass('state')").fetchone() == (None,):
                 connection.execute(TABLES)
                 connection.execute(

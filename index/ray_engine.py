@@ -1,6 +1,6 @@
 """A build whose reading and embedding is done by Ray Data: in processes of this machine, or on the nodes of a cluster.
 
-    with open_engine("ray", make_model) as engine:  # index/build_engine.py
+    with open_engine("ray", model, make_model) as engine:  # index/build_engine.py
         build_index(paths, settings=settings, model=model, engine=engine)
 
 The draft stays with the process that builds. Tasks are sent files to read, actors that hold the model are sent articles
@@ -24,10 +24,19 @@ bundled model, 384 articles of 1,500 characters, articles a second with the star
 
 So a build on one machine gains nothing by Ray; it also starts 3.5 to 10 s later and has 1 GB of Ray's processes beside
 it. Of a local build's time 96 % are of both cores, so four threads should be used to 90 %, eight to 80 (by arithmetic).
+No GPU was at hand: that actors take one each is written after Ray's documentation and was not run.
 
 Bounds: the building process holds a lot twice while it is handed over, and then an article at a time; the object store
-(shared memory, which Ray spills to disk when full) holds a lot and, by Ray Data's back-pressure, results up to a
-quarter of the store. 64 articles' results take 3 MB.
+(shared memory, which Ray spills to disk when full) holds a lot and, by Ray Data's back-pressure, results up to
+half of the store. 64 articles' results take 3 MB.
+
+Decision: a cluster is joined by the process that builds, on one of its nodes. Ray's client ("ray://" in `ray.init`),
+for who is outside of it, cannot run Ray Data: tried with 2.60, AttributeError: 'Worker' object has no attribute
+'core_worker'.
+
+Decision: what a cluster that goes away does to the build is left to Ray, which ends this process, a minute after its
+head was killed or some seconds after this machine's node was, and says so on stderr. The draft is as it was at its last
+commit, and the next build goes on with it. Where Ray raises an error instead, that is an IndexStateError.
 
 Decision: the cluster that is started here listens on loopback alone, asks for a token made for it, as who reaches
 Ray's ports may run anything, and reports no usage. Of a cluster that is joined its operator takes care.
@@ -41,6 +50,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from operator import itemgetter
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -97,6 +107,7 @@ class RayEngine:
     ) -> None:
         self._make_model, self._address, self._uses_gpu = make_model, address, uses_gpu
         self._is_ours = False
+        self._folder: TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +120,8 @@ class RayEngine:
 
             ray.shutdown()
             self._is_ours = False
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def read(self, files: Iterable[CorpusFile]) -> Iterator[Iterable[Article | Skipped]]:
         """See `BuildEngine`. Files are taken up to `FILES_AT_ONCE` ahead."""
@@ -124,9 +137,9 @@ class RayEngine:
     ) -> Iterator[tuple[Article, list[EmbeddedChunk]]]:
         """See `BuildEngine`. Articles are taken a lot ahead."""
         waiting = iter(articles)
-        while lot := list(_lot(waiting)):
+        for first in waiting:
             self._join()
-            batches = self._dataset(lot, a_task=1)
+            batches = self._dataset(_lot(chain([first], waiting)), a_task=1)
             yield from _results(
                 batches.flat_map(
                     _Embedding, fn_constructor_args=(self._make_model, means, max_tokens), **_actors(self._uses_gpu)
@@ -144,16 +157,13 @@ class RayEngine:
             ) from exc
         if ray.is_initialized():
             return
-        if self._address is None:
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         try:
             _check_answers(self._address)
             ray.init(
                 self._address or "local",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                include_dashboard=None if self._address else False,
-                object_store_memory=None if self._address else STORE_BYTES,
+                **(self._own_cluster() if self._address is None else {}),
             )
         except (OSError, RuntimeError, ValueError) as exc:
             raise IndexStateError(
@@ -161,6 +171,12 @@ class RayEngine:
                 "cluster and name its address, or take the engine 'local'"
             ) from exc
         self._is_ours = True
+
+    def _own_cluster(self) -> dict[str, Any]:
+        """What `ray.init` is told of it. Logs, sockets and what is spilled are in a folder that goes with it."""
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        self._folder = TemporaryDirectory(prefix="otvet-ray-", ignore_cleanup_errors=True)
+        return {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": self._folder.name}
 
     def _dataset(self, rows: Iterable[bytes], *, a_task: int) -> "Dataset":
         """Of pickled values, in order, `a_task` of them each."""

@@ -26,6 +26,7 @@ from index.errors import IndexDamagedError, IndexStateError, IndexUnreachableErr
 from index.generation import check_manifest
 from index.generations import FORMAT_VERSION, Manifest, new_manifest, now
 from index.records import Progress
+from index.remote import Place
 from index.report import RebuildReport, Refs, make_report
 from index.settings import IndexSettings
 from index.words import mean_states
@@ -36,7 +37,7 @@ NEW, SOURCES = "new.jsonl", "sources.sqlite"
 
 
 def build_index(
-    paths: Sequence[Path],
+    paths: Sequence[Place],
     *,
     settings: IndexSettings,
     model: EmbeddingModel,
@@ -47,7 +48,7 @@ def build_index(
     """Index exactly the articles under `paths`; publish a new generation where that changes anything.
 
     Args:
-        paths: files and folders; together they are the whole corpus.
+        paths: files, folders and URLs; together they are the whole corpus.
         settings: where the index is and how it is built.
         model: the embedding model.
         progress: told (stage, done, total): "read" with total 0, as it is not known, "embed" in articles, "words" and
@@ -101,7 +102,7 @@ class _Build:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Place],
         settings: IndexSettings,
         model: EmbeddingModel,
         catalog: Catalog,
@@ -179,6 +180,7 @@ class _Build:
             max_article_chars=self._settings.max_article_chars,
             left_out=self._settings.data_dir,
             tell=self._tell,
+            engine=self._engine,
         )
 
     def _is_same(self, base: str, known: Refs, reading: Reading) -> bool:
@@ -231,6 +233,6 @@ class _Build:
             chunk_max_tokens=self._settings.chunk_max_tokens,
             n_articles=report.n_articles,
             n_chunks=report.n_chunks,
-            paths=[str(path.absolute()) for path in self._paths],
+            paths=[str(path.absolute()) if isinstance(path, Path) else str(path) for path in self._paths],
             report=asdict(report),
         )

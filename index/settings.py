@@ -1,12 +1,17 @@
 """Settings of the index: where it lives, what it is built from and how."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from index.bundled import BUNDLED_MODEL
+from index.remote import Place, place_of
+
+
+def _place(given: object) -> object:
+    return place_of(given) if isinstance(given, str) else given
 
 
 class IndexSettings(BaseModel):
@@ -14,7 +19,9 @@ class IndexSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    corpus: Path = Field(default=Path("corpus"), description="What `otvet index` reads when no path is given.")
+    corpus: Annotated[Place, BeforeValidator(_place)] = Field(
+        default=Path("corpus"), description="What `otvet index` reads when no path is given: a path or a URL."
+    )
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("otvet"), description="Where the index lives."
     )

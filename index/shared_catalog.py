@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -92,6 +93,7 @@ class SharedCatalog:
             found = connection.execute("select manifest from generations where number = %s", [number_of(name)])
             row = found.fetchone()
         if row is None:
+            self._seen = None  # another serves
             raise IndexDamagedError(f"{name} is not in {self._database.place} any more; run: otvet index")
         try:
             values = json.loads(row[0])
@@ -107,7 +109,7 @@ class SharedCatalog:
         """See `Catalog`. Takes memory for each article and chunk, about 250 and 25 bytes."""
         number = number_of(name)
         with ExitStack() as stack:
-            hold = stack.enter_context(closing(_Hold(self._database, number)))
+            hold = stack.enter_context(closing(self._hold(number)))
             manifest = self.manifest(name)
             words = WordIndex(read_frequent_words(self._database, number))
             articles = stack.enter_context(closing(SharedArticles(self._database, number)))
@@ -143,6 +145,13 @@ class SharedCatalog:
             is_held=hold.is_alive,
         )
 
+    def _hold(self, number: int) -> "_Hold":
+        try:
+            return _Hold(self._database, number)
+        except IndexDamagedError:
+            self._seen = None  # it was just removed, so another serves
+            raise
+
     def remove_unused(self) -> None:
         """See `Catalog`. The next build does, as a reader need have no right to."""
 
@@ -169,10 +178,10 @@ class SharedCatalog:
     def writing(self) -> Iterator[SharedWriter]:
         """See `Catalog`."""
         self._database.create(uuid4().hex[:12])
-        scratch = index_root(self._data_dir)
         with closing(self._database.connect()) as connection:
             self._take_lock(connection)
             try:
+                scratch = self._scratch(connection)
                 with _writing_errors(self._database, str(scratch)):
                     scratch.mkdir(parents=True, exist_ok=True)
                     connection.execute("delete from writer")
@@ -186,6 +195,12 @@ class SharedCatalog:
                 with suppress(IndexStateError), self._database.errors():
                     connection.execute("delete from writer")
                 self._seen = None
+
+    def _scratch(self, connection: "Connection[Any]") -> Path:
+        """Of this index alone: two may be built at once from one data directory."""
+        with self._database.errors():
+            index_id = (connection.execute("select index_id from state").fetchone() or ("",))[0]
+        return index_root(self._data_dir) / f"shared-{index_id}"
 
     def _take_lock(self, connection: "Connection[Any]") -> None:
         deadline = time.monotonic() + LOCK_TIMEOUT_S  # who only looks whether somebody builds holds it for a moment
@@ -220,25 +235,32 @@ class _Hold:
     """
 
     def __init__(self, database: Database, number: int) -> None:
-        self._database = database
+        self._database, self._number = database, number
         self._lock = Lock()
         self._connection = database.connect()
         self._beaten = time.monotonic()
         with ExitStack() as failing, database.errors():
             failing.callback(self._connection.close)
             self._connection.execute(f"select pg_advisory_lock_shared({LOCK})", [number])
-            if self._connection.execute("select from generations where number = %s", [number]).fetchone() is None:
+            self._made = self._made_at()
+            if self._made is None:
                 raise IndexDamagedError(f"{name_of(number)} was removed from {database.place}; run: otvet index")
             failing.pop_all()
 
+    def _made_at(self) -> tuple[str, str] | None:
+        """The index and the generation, as long as they are there."""
+        query = "select index_id, manifest from state, generations where number = %s"
+        return self._connection.execute(query, [self._number]).fetchone()
+
     def is_alive(self) -> bool:
-        """Whether the connection is there still; looked at every few seconds."""
+        """Whether connection and generation are there still; looked at every few seconds."""
         with self._lock:
             if time.monotonic() - self._beaten < BEAT_EVERY_S:
                 return True
             try:
                 with self._database.errors():
-                    self._connection.execute("select 1")
+                    if self._made_at() != self._made:  # its tables were deleted and made again
+                        return False
             except IndexStateError as exc:
                 log.warning("opening the index again, as %s", exc)
                 return False

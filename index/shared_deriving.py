@@ -65,6 +65,7 @@ def derive_shared(
     number: int,
     *,
     base: int | None,
+    are_stored: Callable[[Rows], bool],
     means: Vectors,
     scratch: Path,
     tell: Progress,
@@ -77,6 +78,7 @@ def derive_shared(
         chunks: of the draft's lineage.
         number: of the draft.
         base: the generation that it goes on from; None where it takes over nothing.
+        are_stored: tells by their number whether Chroma has rows.
         means: of `mean_states`.
         scratch: a directory for a file of sums.
         tell: told the stages "words" and "store", in chunks.
@@ -102,7 +104,9 @@ def derive_shared(
                 tell("words", n_new + done, 2 * n_new)
         if base:
             _remove_gone(database, connection, number, base, words)
-        _store(chunks, new, n_before, lambda done: tell("store", done, n_new))
+        _store(chunks, new, n_before, tell)
+        if base and not are_stored(places.row_ids):  # it has lost some of the base's
+            _store(chunks, new, 0, tell)
     return Derived(len(places.row_ids), n_rows, words, means, path)
 
 
@@ -181,14 +185,14 @@ def _words(starts: bytes, states: bytes) -> tuple[list[int], Any]:
     return begins, np.frombuffer(states, np.uint8).reshape(len(begins), -1) if begins else np.empty((0, 0), np.uint8)
 
 
-def _store(chunks: ServerWriter, new: _Rows, n_before: int, tell: Callable[[int], None]) -> None:
+def _store(chunks: ServerWriter, new: _Rows, n_before: int, tell: Progress) -> None:
     """Put the chunks into Chroma that it lacks."""
     ids = new.ids_from(n_before)
     for at in range(0, len(ids), AT_ONCE):
         missing = chunks.missing(ids[at : at + AT_ONCE])
         if len(missing):
             chunks.add(missing, new.vectors(missing))
-        tell(min(at + AT_ONCE, len(ids)))
+        tell("store", min(at + AT_ONCE, len(ids)), len(ids))
 
 
 def _number(connection: "Connection[Any]", query: str, *values: object) -> int:

@@ -7,6 +7,8 @@ generation has.
 
 import json
 import logging
+import os
+import socket
 import time
 from collections.abc import Collection
 from contextlib import closing
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from index.chroma_server import ChromaServer, ServerWriter
+from index.chroma_server import ChromaServer, ServerChunks, ServerWriter
 from index.drafts import Stamp
 from index.embedding import Vectors
 from index.errors import IndexDamagedError, IndexStateError
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Of articles that came with %s, and not those that only are elsewhere since, whose chunks are of older generations.
+DRAFT_ROWS = """
+select row from chunks where position in (select position from articles where since = %s)
+and not exists (select from articles where articles.position = chunks.position and since < %s)
+"""
 # Of articles of which no version is left that a generation from %(low)s on sees.
 FORGOTTEN_ROWS = """
 select row from chunks where position in (select position from articles where until <= %(low)s)
@@ -73,7 +80,10 @@ class SharedWriter:
             return
         self._told = time.monotonic()
         with self._database.connection() as connection:
-            connection.execute("update writer set stage = %s, done = %s, total = %s", [stage, done, total])
+            connection.execute(
+                "update writer set stage = %s, done = %s, total = %s where host = %s and pid = %s",
+                [stage, done, total, socket.gethostname(), os.getpid()],
+            )
 
     def means(self, base: str) -> Vectors | None:
         """See `GenerationWriter`."""
@@ -103,7 +113,7 @@ class SharedWriter:
         if found is None:
             return
         number, lineage, _ = found
-        rows = self._rows("select row from chunks join articles using (position) where since = %s", [number])
+        rows = self._rows(DRAFT_ROWS, [number, number])
         with closing(ServerWriter(self._server, index_id=self._index_id, lineage=lineage)) as chunks:
             chunks.delete(rows)
         with self._connection.transaction():
@@ -148,11 +158,20 @@ class SharedWriter:
                 chunks,
                 number,
                 base=base,
+                are_stored=lambda row_ids: self._are_stored(lineage, row_ids),
                 means=means,
                 scratch=self.scratch,
                 tell=tell,
             )
         return self._derived.n_chunks
+
+    def _are_stored(self, lineage: int, row_ids: Rows) -> bool:
+        """Whether Chroma has at least as many rows as it should."""
+        with closing(ServerChunks(self._server, index_id=self._index_id, lineage=lineage, row_ids=row_ids)) as chunks:
+            try:
+                return chunks.count() == len(row_ids)
+            except IndexDamagedError:  # a collection is not there
+                return False
 
     def publish(self, manifest: Manifest) -> str:
         """See `GenerationWriter`."""
@@ -169,7 +188,8 @@ class SharedWriter:
             self._connection.execute("update state set serving = %s", [number])
             self._connection.execute("delete from draft")
         try:
-            self._forget(number)
+            with self._database.errors(writing=True):
+                self._forget(number)
         except IndexStateError as exc:
             log.warning("the next build removes what nobody reads any more, as %s", exc)
         return f"g-{number:04d}"

@@ -5,6 +5,7 @@ Each worker of a test run starts them once; every test has a schema and a databa
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,15 +50,21 @@ def as_nobody(folder: Path) -> list[str]:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server of its own in a new folder; gives its URL. It is fast, not durable."""
+def running_postgres(folder: Path, *settings: str, port: int | None = None) -> Iterator[str]:
+    """A PostgreSQL server of its own in a new folder, or in that of an earlier one; gives its URL.
+
+    It is fast, not durable.
+    """
     binaries = postgres_binaries()
-    folder.mkdir()
+    is_new = not folder.exists()
+    folder.mkdir(exist_ok=True)
     user = as_nobody(folder)
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", port or free_port()
     initdb = [binaries / "initdb", "-D", data, "-U", "otvet", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
-    subprocess.run([*user, *initdb], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    options = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "listen_addresses=127.0.0.1"]
+    if is_new:
+        subprocess.run([*user, *initdb], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    own = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", *settings)
+    options = [part for setting in own for part in ("-c", setting)]
     command = [*user, binaries / "postgres", "-D", data, "-p", str(port), "-k", "", *options]
     with (folder / "postgres.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
@@ -66,7 +73,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
             assert process.poll() is None, (folder / "postgres.log").read_text()
             yield f"postgresql://otvet@127.0.0.1:{port}/postgres"
         finally:
-            process.terminate()  # waits for its clients to leave
+            process.send_signal(signal.SIGINT)  # does not wait for its clients to leave
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:

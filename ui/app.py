@@ -18,6 +18,7 @@ from ui.api import index_status, make_index_router, make_router
 from ui.asking import Asked, Asker
 from ui.callers import open_callers
 from ui.error_handlers import add_error_handlers
+from ui.feedback import FeedbackPlace
 from ui.gradio_guard import GradioGuard
 from ui.guards import add_guards
 from ui.logs import log_asked
@@ -29,6 +30,7 @@ from ui.page import I18N, PAGE_CSS, PAGE_HEAD, THEME, make_page
 from ui.rebuilding import Rebuilder
 from ui.scopes import current_caller
 from ui.settings import Settings
+from ui.shared_feedback import open_feedback
 from ui.tracing import set_up_tracing
 from ui.uploads import MAX_FILE_BYTES
 
@@ -43,13 +45,13 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
 
     `app.state.asker` is what answers.
     """
-    rebuilder = Rebuilder(settings)
+    rebuilder, feedback = Rebuilder(settings), open_feedback(settings)
     mcp: McpEndpoint
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with mcp.running():
-            with following(engine.index), closing(rebuilder):
+            with following(engine.index), closing(rebuilder), closing(feedback):
                 yield
 
     app: FastAPI = FastAPIOffline(
@@ -66,7 +68,7 @@ def make_app(engine: Engine, settings: Settings) -> FastAPI:
     describe(app, is_login_asked=callers.are_asked)
     admin = Admin(callers, uploads=settings.uploads)
     app.add_middleware(GradioGuard, may_upload=admin.may_upload)
-    _mount_page(app, asker, settings, rebuilder, admin, is_login_asked=callers.are_asked)
+    _mount_page(app, asker, settings, feedback, rebuilder, admin, is_login_asked=callers.are_asked)
     add_guards(app, settings, callers, metrics)
     return app
 
@@ -92,11 +94,19 @@ def _add_routes(app: FastAPI, asker: Asker, rebuilder: Rebuilder) -> None:
 
 
 def _mount_page(
-    app: FastAPI, asker: Asker, settings: Settings, rebuilder: Rebuilder, admin: Admin, *, is_login_asked: bool
+    app: FastAPI,
+    asker: Asker,
+    settings: Settings,
+    feedback: FeedbackPlace,
+    rebuilder: Rebuilder,
+    admin: Admin,
+    *,
+    is_login_asked: bool,
 ) -> None:
     page = make_page(
         asker,
         settings,
+        feedback=feedback,
         rebuilder=rebuilder,
         index_status=lambda: index_status(asker.engine, rebuilder),
         admin=admin,

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from rich.markup import escape
 
 from index.catalog import open_catalog
 from index.errors import CorpusError, IndexLockedError, IndexStateError
+from index.remote import Place
 from ui.progress import progress_bars
 from ui.settings import Settings
 
@@ -33,7 +33,7 @@ err = Console(stderr=True)
 class Builder:
     """Builds the index of some paths and prints the reports; the model is loaded once, before the first build."""
 
-    def __init__(self, paths: Sequence[Path], settings: Settings, *, as_json: bool = False) -> None:
+    def __init__(self, paths: Sequence[Place], settings: Settings, *, as_json: bool = False) -> None:
         self._paths, self._settings, self._as_json = paths, settings, as_json
         self._model: EmbeddingModel | None = None
 

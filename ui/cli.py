@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from index.errors import ChatModelError, OtvetError, SettingsError
 from index.records import Filters
+from index.remote import place_of
 from index.text import question_language
 from qa.model_files import is_pulled
 from qa.records import MAX_K, Answer, Mode, Question, Response
@@ -57,8 +58,11 @@ err = Console(stderr=True)
 @app.command()
 def index(
     paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Files and folders with articles (.txt .md .html .jsonl .csv). Default: OTVET_CORPUS."),
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders and URLs (s3:// gs:// https://) with articles (.txt .md .html .jsonl .csv .parquet). "
+            "Default: OTVET_CORPUS."
+        ),
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Then go on: index again whenever articles change. Ctrl+C stops.")
@@ -77,7 +81,7 @@ def index(
     if background:
         go_to_background()
     settings = load_settings()
-    builder = Builder(paths or [settings.corpus], settings, as_json=as_json)
+    builder = Builder([place_of(path) for path in paths or []] or [settings.corpus], settings, as_json=as_json)
     if watch:
         builder.watch()
     elif builder.build().failed:
@@ -156,6 +160,7 @@ def serve(
         listener,
         asker=app.state.asker,
         stop_timeout_s=settings.stop_timeout_s,
+        drain_s=settings.drain_s,
         on_start=lambda: out.print(f"Otvet answers at [bold]{url}[/bold]"),
     )
 

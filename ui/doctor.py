@@ -5,7 +5,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from index.catalog import open_catalog, require_current
@@ -15,6 +14,7 @@ from index.errors import IndexStateError, OtvetError
 from index.generations import Manifest
 from index.rebuild import build_index, derive_again
 from index.records import Progress, Skipped
+from index.remote import Place, place_of
 from qa.chat_models import embedded_gguf
 from qa.settings import NO_CHAT_MODEL
 from ui.settings import Settings, load_settings
@@ -139,9 +139,9 @@ def repair(progress: Progress | None = None) -> str:
     """
     settings = load_settings()
     model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
-    paths = [settings.corpus]
+    paths: list[Place] = [settings.corpus]
     with suppress(IndexStateError), closing(open_catalog(settings)) as catalog:
-        paths = [Path(one) for one in catalog.manifest(require_current(catalog)).paths] or paths
+        paths = [place_of(one) for one in catalog.manifest(require_current(catalog)).paths] or paths
         name = derive_again(settings=settings, model=model, progress=progress)
         mended = check_generation(catalog, name, settings=settings, model=model)
         if not any(finding.problems for finding in mended):

@@ -1,4 +1,6 @@
-"""What readers said of answers: one SQLite file in the data directory, for those who run the server.
+"""What readers said of answers, for those who run the server: one SQLite file in the data directory.
+
+Where the index is shared, it is a table beside that (ui/shared_feedback.py).
 
 Decision: a connection for each call and SQLite's own locks, no WAL. Threads and processes need nothing more, a word is
 on the disk when `record` returns, and reading holds no lock while its rows are being written elsewhere.
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from index.errors import FeedbackError
 
@@ -97,8 +99,42 @@ class Feedback:
             )
 
 
+class FeedbackPlace(Protocol):
+    """Where feedback is kept. Safe between threads and between processes."""
+
+    def record(self, feedback: Feedback) -> int:
+        """Keep it for good; returns its id, which stays when a later word of the same reader replaces it.
+
+        Raises:
+            FeedbackError: it cannot be kept.
+        """
+        ...
+
+    def forget(self, key: str, user: str | None) -> None:
+        """Delete what a reader said of a response, if there is such a word.
+
+        Raises:
+            FeedbackError: it cannot be deleted.
+        """
+        ...
+
+    def all(self, *, since: date | None = None) -> Iterator[Feedback]:
+        """All feedback by id, or that said on a day (UTC) or later; nothing where none was recorded yet.
+
+        What is recorded meanwhile may or may not be among it.
+
+        Raises:
+            FeedbackError: it cannot be read; at the first or a later step.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
 class FeedbackStore:
-    """The file of feedback, made at the first record. Safe between threads and between processes."""
+    """The file of feedback, made at the first record. See `FeedbackPlace`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -116,7 +152,7 @@ class FeedbackStore:
                 if self._is_new(connection):
                     connection.execute(SCHEMA)
                     connection.execute(f"pragma user_version = {VERSION}")
-                row = _row(feedback)
+                row = row_of(feedback)
                 connection.execute(KEEP, row)
                 found = connection.execute("select id from feedback where key = ? and reader = ?", row[:2]).fetchone()
         return int(found[0])
@@ -145,6 +181,9 @@ class FeedbackStore:
         while rows := self._read(last, since):
             for last, *row in rows:  # noqa: B007 - where the next rows begin
                 yield self._feedback(last, row)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
 
     def _read(self, last: int, since: date | None) -> list[Any]:
         with self._errors("read"):
@@ -201,8 +240,8 @@ class FeedbackStore:
             ) from exc
 
 
-def _row(feedback: Feedback) -> tuple[Any, ...]:
-    """In the order of COLUMNS."""
+def row_of(feedback: Feedback) -> tuple[Any, ...]:
+    """What is kept of it, in the order of COLUMNS."""
     return (
         feedback.key,
         feedback.user or "",

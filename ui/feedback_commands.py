@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from index.errors import FeedbackError
-from ui.feedback import FILE_NAME, Feedback, FeedbackStore
+from ui.feedback import Feedback
 from ui.files import whole_file
 from ui.settings import load_settings
+from ui.shared_feedback import open_feedback
 
 Format = Literal["jsonl", "csv"]
 
@@ -65,10 +66,9 @@ def export(
 
     Example: otvet feedback export --format csv --out feedback.csv --since 2026-11-01
     """
-    store = FeedbackStore(load_settings().data_dir / FILE_NAME)
-    found = store.all(since=since.date() if since else None)
-    lines = csv_lines(found) if as_format == "csv" else map(json_line, found)
-    with _destination(out_path) as file:
+    with closing(open_feedback(load_settings())) as place, _destination(out_path) as file:
+        found = place.all(since=since.date() if since else None)
+        lines = csv_lines(found) if as_format == "csv" else map(json_line, found)
         for line in lines:
             file.write(line.encode())
     if out_path is not None:

@@ -21,7 +21,7 @@ from ui.error_handlers import told
 from ui.gate import Denied, Gate, local_path, status_of
 from ui.problems import Kind, Problem
 from ui.scopes import CALLER, is_for_programs, names, needed_scope
-from ui.sessions import Sessions, session_key
+from ui.sessions import Sessions, signing_key
 from ui.settings import Settings
 from ui.throttle import Seconds
 
@@ -49,7 +49,7 @@ def add_login(
 
     Args:
         app: The application.
-        settings: Its settings; `session_hours` and `data_dir` matter.
+        settings: Its settings; `session_hours`, `session_key` and `data_dir` matter.
         callers: Those who may be let in.
         cors_origins: Sites whose pages may send what they like, each as a browser names it in Origin.
         clock: Seconds since 1970; sessions and waits are measured by it.
@@ -66,7 +66,7 @@ def add_login(
             Route("/logout", gate.log_out, methods=["POST"]),
         ]
         app.add_middleware(_Guard, gate=gate)
-        app.add_middleware(Sessions, key=session_key(settings.data_dir), max_age_s=ceil(session_s))
+        app.add_middleware(Sessions, key=signing_key(settings), max_age_s=ceil(session_s))
     app.add_middleware(_OwnPages, origins=frozenset(cors_origins))
 
 

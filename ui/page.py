@@ -18,7 +18,7 @@ from ui.articles_tab import make_articles_tab
 from ui.asking import Asker
 from ui.chat_tab import ChatTab
 from ui.chat_texts import CHAT_TEXTS
-from ui.feedback import FILE_NAME, FeedbackStore
+from ui.feedback import FeedbackPlace
 from ui.filters import FILTER_TEXTS
 from ui.index_panel import INDEX_CSS
 from ui.index_schemas import IndexOut
@@ -71,7 +71,13 @@ HEADER: dict[str, dict[Language, str]] = {
 
 
 def make_page(
-    asker: Asker, settings: Settings, *, rebuilder: Rebuilder, index_status: Callable[[], IndexOut], admin: Admin
+    asker: Asker,
+    settings: Settings,
+    *,
+    feedback: FeedbackPlace,
+    rebuilder: Rebuilder,
+    index_status: Callable[[], IndexOut],
+    admin: Admin,
 ) -> gr.Blocks:
     """The page. Mount it with `theme=THEME, css=PAGE_CSS, head=PAGE_HEAD, i18n=I18N`."""
     page = gr.Blocks(title="Otvet", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
@@ -82,7 +88,7 @@ def make_page(
                 ChatTab(
                     page,
                     asker=asker,
-                    feedback=FeedbackStore(settings.data_dir / FILE_NAME),
+                    feedback=feedback,
                     t=I18N,
                     max_concurrent_questions=settings.max_concurrent_questions,
                 )

@@ -1,4 +1,6 @@
-"""How many requests a minute one caller may send. Counted by each replica for itself: N of them let through N times that.
+"""How many requests a minute one caller may send.
+
+Counted by each replica for itself: N of them let through N times that.
 
 Decision: one number a caller, the time at which all of its allowance is there again (the generic cell rate algorithm,
 ITU-T I.371, a leaky bucket). A whole minute of requests may come at once after quiet; from then on, one comes

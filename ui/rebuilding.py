@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from index.catalog import open_catalog
 from index.errors import IndexLockedError, OtvetError
 from index.generations import Writer
+from index.remote import RemotePlace
 from index.settings import IndexSettings
 from qa.settings import NO_CHAT_MODEL
 from ui.settings import PREFIX, Settings, variable_names
@@ -188,9 +189,7 @@ class _Build:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """That of the server, but the settings of the index as they are in force, and no others: no other secret is
-    needed.
-    """
+    """That of the server, but the settings of the index as they are in force, and no others nor their secrets."""
     ours = settings.model_dump(include=set(IndexSettings.model_fields), exclude_none=True)
     left_out = {*variable_names(), *COLOURING}
     return {
@@ -203,6 +202,8 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, RemotePlace):
+        return value.url
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 

@@ -1,4 +1,8 @@
-"""Signed cookies for who has logged in, and the key that signs them."""
+"""Signed cookies for who has logged in, and the key that signs them.
+
+Decision: nothing of a session is kept on the server, so replicas need nothing but the same key, OTVET_SESSION_KEY, and
+the same files of users and tokens. Without that setting each data directory has a key of its own.
+"""
 
 from pathlib import Path
 from secrets import token_hex
@@ -9,10 +13,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import UsersError
 from ui.entries import LOCK_TIMEOUT_S, write_private
+from ui.settings import Settings
 
 COOKIE = "otvet_session"
 KEY_FILE = "session.key"
 N_KEY_DIGITS = 64
+
+
+def signing_key(settings: Settings) -> str:
+    """The key that signs sessions: that of the settings, or else that of the data directory.
+
+    Raises:
+        UsersError: it cannot be read or written.
+    """
+    given = settings.session_key
+    return given.get_secret_value() if given is not None else session_key(settings.data_dir)
 
 
 def session_key(data_dir: Path) -> str:

@@ -49,6 +49,13 @@ class ServerSettings(BaseModel):
     session_hours: float = Field(
         default=12, gt=0, le=24 * 365, description="Hours after which a person has to log in again."
     )
+    session_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        max_length=1024,
+        description="Signs the sessions, 32 random characters or more, the same for all replicas; without it a key is "
+        "made in the data directory. `openssl rand -hex 32` makes one.",
+    )
     allowed_hosts: Names = Field(
         default=(),
         description="Names of this server that requests may give as Host, comma separated, `*.example.org` for all "
@@ -104,11 +111,11 @@ class Settings(ServerSettings, AnswerSettings, IndexSettings, BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, toml_file=TOML_FILE, extra="forbid", frozen=True
     )
 
-    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf", "users", "api_tokens")
+    @field_validator("corpus", "data_dir", "cache_dir", "chat_gguf", "users", "api_tokens", "chroma_ca_file")
     @classmethod
-    def _expand_home(cls, path: Path | None) -> Path | None:
+    def _expand_home(cls, path: object) -> object:
         try:
-            return path.expanduser() if path is not None else None
+            return path.expanduser() if isinstance(path, Path) else path
         except RuntimeError as exc:
             raise ValueError("there is no such home directory") from exc
 

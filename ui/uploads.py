@@ -39,7 +39,7 @@ def put_into_corpus(files: Sequence[Path], *, settings: Settings) -> list[Path]:
         CorpusError: the reader for its suffix cannot be loaded.
     """
     corpus = settings.corpus
-    if not corpus.is_dir():
+    if not isinstance(corpus, Path) or not corpus.is_dir():
         raise UploadError(f"the corpus {str(corpus)!r} is no folder; name a folder in OTVET_CORPUS")
     try:
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=corpus) as scratch:

@@ -29,7 +29,6 @@ from index.shared_articles import (
     update_refs,
     visible_refs,
 )
-from servers import running_postgres
 
 FULL = Article(
     article_id="00000000000000a1",
@@ -72,13 +71,6 @@ def shared_articles(database: Database, *articles: Article) -> SharedArticles:
         end_articles(connection, 3, [f"{0xE0:016x}"])
         add_articles(connection, 4, [(0, article(0xE1, title="Ещё не пришла"))])
     return SharedArticles(database, 3)
-
-
-@pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server."""
-    with running_postgres(tmp_path_factory.mktemp("postgres") / "server") as url:
-        yield url
 
 
 @pytest.fixture

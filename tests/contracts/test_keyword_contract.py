@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from index.parts import KeywordIndex
 from index.postgres import Database
 from index.shared_lexical import SharedKeywordIndex, write_postings
 from index.text import terms
-from servers import running_postgres
 
 OpenIndex = Callable[[Sequence[str]], KeywordIndex]
 TEXTS = [
@@ -118,25 +118,25 @@ class TestLexicalIndex(KeywordIndexContract):
         return made
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with running_postgres(tmp_path_factory.mktemp("keywords") / "postgres") as url:
-        with closing(Database(url)) as database:
+class TestSharedKeywordIndex(KeywordIndexContract):
+    @pytest.fixture
+    def database(self, postgres_url: str) -> Iterator[Database]:
+        """A schema of one test's own."""
+        with closing(Database(postgres_url, schema=f"test_{uuid4().hex}")) as database:
             database.create("keywords")
             yield database
 
-
-class TestSharedKeywordIndex(KeywordIndexContract):
     @pytest.fixture
     def open_index(self, database: Database) -> OpenIndex:
-        """Each index is a generation that sees its own segments alone; its row numbers have gaps."""
+        """Once a test. Row numbers have gaps, and beside the segment are two that came too late or went too early."""
 
         def made(texts: Sequence[str]) -> KeywordIndex:
             rows = 3 + 2 * np.arange(len(texts), dtype=np.int64)
             with database.connection() as connection:
-                connection.execute("update segments set until = 2 where until is null")
-                connection.execute("update segments set since = 1")
-                write_postings(connection, 2, zip(rows.tolist(), texts, strict=True), tell=lambda done: None)
-            return SharedKeywordIndex(database, 2, rows)
+                for number, first, others in [(2, 1000, TEXTS), (3, 3, texts), (4, 2000, TEXTS)]:
+                    numbered = ((first + 2 * at, text) for at, text in enumerate(others))
+                    write_postings(connection, number, numbered, tell=lambda done: None)
+                connection.execute("update segments set until = 3 where since = 2")
+            return SharedKeywordIndex(database, 3, rows)
 
         return made

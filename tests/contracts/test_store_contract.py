@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from index.embedding import Vectors
 from index.parts import NearestChunks
 from index.store import ChunkStore, write_store
 from index.vectors import Rows
-from servers import running_chroma
 
 DIM, N = 16, 130
 SHARD = 50
@@ -88,12 +88,6 @@ class TestEmbedded(NearestContract):
         return opened
 
 
-@pytest.fixture(scope="module")
-def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_chroma(tmp_path_factory.mktemp("server") / "chroma") as url:
-        yield url
-
-
 @contextmanager
 def on_server(url: str, index_id: str, vectors: Vectors, row_ids: Rows, all_vectors: Vectors) -> Iterator[ServerChunks]:
     """A reader of the rows `row_ids` among others, which have the other vectors."""
@@ -109,14 +103,12 @@ class TestServer(NearestContract):
     """Every second row is of an article that is gone, or of a generation to come."""
 
     @pytest.fixture
-    def opened(self, chroma_url: str, request: pytest.FixtureRequest) -> Open:
-        name = "".join(char for char in request.node.name if char.isalnum())
-
+    def opened(self, chroma_url: str) -> Open:
         @contextmanager
         def opened(vectors: Vectors) -> Iterator[ServerChunks]:
             row_ids = 2 * np.arange(len(vectors)) + 1
             strange = np.random.default_rng(9).standard_normal((2 * len(vectors), DIM)).astype(np.float32)
-            with on_server(chroma_url, name, vectors, row_ids, strange) as chunks:
+            with on_server(chroma_url, uuid4().hex, vectors, row_ids, strange) as chunks:
                 yield chunks
 
         return opened

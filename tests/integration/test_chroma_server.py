@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -25,20 +26,14 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chroma_server, "SERVER_SHARD", SHARD)
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_chroma(tmp_path_factory.mktemp("server") / "chroma") as url:
-        yield url
+@pytest.fixture
+def index_id() -> str:
+    return uuid4().hex
 
 
 @pytest.fixture
-def index_id(request: pytest.FixtureRequest) -> str:
-    return "".join(char for char in request.node.name if char.isalnum())
-
-
-@pytest.fixture
-def writer(url: str, index_id: str) -> Iterator[ServerWriter]:
-    with closing(ServerWriter(ChromaServer(url), index_id=index_id, lineage=1)) as writer:
+def writer(chroma_url: str, index_id: str) -> Iterator[ServerWriter]:
+    with closing(ServerWriter(ChromaServer(chroma_url), index_id=index_id, lineage=1)) as writer:
         yield writer
 
 
@@ -53,11 +48,11 @@ def fill(writer: ServerWriter, rows: Rows) -> None:
 @pytest.mark.parametrize("n_alive", [1, 5, 40, 399])
 @pytest.mark.parametrize("is_counted", [False, True])
 def test_the_dead_never_show_however_many_they_are(
-    url: str, index_id: str, writer: ServerWriter, n_alive: int, is_counted: bool
+    chroma_url: str, index_id: str, writer: ServerWriter, n_alive: int, is_counted: bool
 ) -> None:
     fill(writer, np.arange(400))
     alive = np.sort(np.random.default_rng(n_alive).permutation(400)[:n_alive])
-    with closing(reader(url, index_id, alive)) as chunks:
+    with closing(reader(chroma_url, index_id, alive)) as chunks:
         assert not is_counted or chunks.count() == n_alive
         assert chunks.rows().tolist() == list(range(n_alive))
         for query in QUERIES:
@@ -66,9 +61,9 @@ def test_the_dead_never_show_however_many_they_are(
                 assert chunks.nearest(query, k=k).tolist() == expected.tolist()
 
 
-def test_a_reader_stays_as_it_is_while_others_write(url: str, index_id: str, writer: ServerWriter) -> None:
+def test_a_reader_stays_as_it_is_while_others_write(chroma_url: str, index_id: str, writer: ServerWriter) -> None:
     fill(writer, np.arange(150))
-    with closing(reader(url, index_id, np.arange(50, 150))) as chunks:
+    with closing(reader(chroma_url, index_id, np.arange(50, 150))) as chunks:
         before = [chunks.nearest(query, k=20).tolist() for query in QUERIES]
         fill(writer, np.arange(150, 300))
         writer.delete(np.arange(0, 50))
@@ -83,27 +78,30 @@ def test_a_killed_build_goes_on(writer: ServerWriter) -> None:
     assert writer.missing(np.empty(0, np.int64)).tolist() == []
 
 
-def test_what_is_put_there_again_is_what_is_there(url: str, index_id: str, writer: ServerWriter) -> None:
+def test_what_is_put_there_again_is_what_is_there(chroma_url: str, index_id: str, writer: ServerWriter) -> None:
     rows = np.arange(90, 110)
     writer.add(rows, VECTORS[rows + 200])
     fill(writer, rows)
-    with closing(reader(url, index_id, rows)) as chunks:
+    with closing(reader(chroma_url, index_id, rows)) as chunks:
         np.testing.assert_allclose(chunks.vectors(np.arange(20)), VECTORS[rows], atol=1e-5)
 
 
-def test_what_is_missing_is_told(url: str, index_id: str, writer: ServerWriter) -> None:
+def test_what_is_missing_is_told(chroma_url: str, index_id: str, writer: ServerWriter) -> None:
     fill(writer, np.arange(90, 110))
-    with closing(reader(url, index_id, np.arange(90, 112))) as chunks:
+    with closing(reader(chroma_url, index_id, np.arange(90, 112))) as chunks:
         assert chunks.count() == 20
         assert chunks.rows().tolist() == list(range(20))
         with pytest.raises(IndexDamagedError, match=r"lacks chunk '11[01]'.*otvet index"):
             chunks.vectors(np.arange(22))
-    with closing(reader(url, index_id, np.array([350]))) as chunks, pytest.raises(IndexDamagedError, match="00003"):
+    with (
+        closing(reader(chroma_url, index_id, np.array([350]))) as chunks,
+        pytest.raises(IndexDamagedError, match="00003"),
+    ):
         chunks.count()
 
 
-def test_collections_without_rows_and_of_other_models_are_dropped(url: str, index_id: str) -> None:
-    server = ChromaServer(url)
+def test_collections_without_rows_and_of_other_models_are_dropped(chroma_url: str, index_id: str) -> None:
+    server = ChromaServer(chroma_url)
     with (
         closing(ServerWriter(server, index_id=index_id, lineage=1)) as old,
         closing(ServerWriter(server, index_id=index_id, lineage=12)) as new,
@@ -113,9 +111,12 @@ def test_collections_without_rows_and_of_other_models_are_dropped(url: str, inde
             fill(writer, np.arange(90, 110))
         new.delete(np.arange(0, 100))
         new.drop_empty()
-        with closing(reader(url, index_id, np.array([100]), lineage=12)) as chunks:
+        with closing(reader(chroma_url, index_id, np.array([100]), lineage=12)) as chunks:
             assert chunks.rows().tolist() == [0]
-        with closing(reader(url, index_id, np.array([99]), lineage=12)) as chunks, pytest.raises(IndexDamagedError):
+        with (
+            closing(reader(chroma_url, index_id, np.array([99]), lineage=12)) as chunks,
+            pytest.raises(IndexDamagedError),
+        ):
             chunks.count()
         new.drop_lineages(kept=[12])
         assert old.missing(np.arange(90, 110)).tolist() == list(range(90, 110))
@@ -124,9 +125,9 @@ def test_collections_without_rows_and_of_other_models_are_dropped(url: str, inde
         assert old.missing(np.arange(90, 110)).tolist() == []
 
 
-def test_a_reader_finds_a_collection_that_was_made_again(url: str, index_id: str, writer: ServerWriter) -> None:
+def test_a_reader_finds_a_collection_that_was_made_again(chroma_url: str, index_id: str, writer: ServerWriter) -> None:
     fill(writer, np.arange(10))
-    with closing(reader(url, index_id, np.arange(10, 20))) as chunks:
+    with closing(reader(chroma_url, index_id, np.arange(10, 20))) as chunks:
         assert chunks.nearest(QUERIES[0], k=3).tolist() == []
         writer.delete(np.arange(10))
         writer.drop_empty()
@@ -163,8 +164,8 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
             chunks.count()
 
 
-def test_a_tenant_or_database_that_is_not_there_is_told(url: str) -> None:
-    server = ChromaServer(url, database="absent")
+def test_a_tenant_or_database_that_is_not_there_is_told(chroma_url: str) -> None:
+    server = ChromaServer(chroma_url, database="absent")
     with (
         closing(ServerWriter(server, index_id="one", lineage=1)) as writer,
         pytest.raises(IndexWriteError, match="absent"),

@@ -1,4 +1,4 @@
-"""Retries, timeouts and the circuit breaker before a real endpoint on loopback: who is asked, how often, what is told."""
+"""Retries, timeouts and the circuit breaker before a real endpoint: who is asked, how often, what is told."""
 
 import gc
 import socket

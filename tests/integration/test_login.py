@@ -25,14 +25,14 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from apps import app_over
-from index.errors import UsersError
+from index.errors import SettingsError, UsersError
 from qa.engine import Engine
 from ui.callers import Callers, open_callers
 from ui.gate import local_path
 from ui.login import add_login
 from ui.scopes import current_caller
-from ui.sessions import COOKIE, session_key
-from ui.settings import Settings
+from ui.sessions import COOKIE, KEY_FILE, session_key
+from ui.settings import Settings, load_settings
 from ui.throttle import Throttle
 from ui.users import Users
 
@@ -436,6 +436,34 @@ def test_a_restart_keeps_sessions_and_another_key_does_not(place: Place) -> None
     third = place.client()
     third.cookies.set(COOKIE, client.cookies[COOKIE])
     assert not is_in(third)
+
+
+def test_replicas_with_one_key_know_each_others_sessions(place: Place, tmp_path: Path) -> None:
+    """As on two machines: each has a data directory of its own, and the files of users are the same."""
+
+    def replica(name: str, key: str | None) -> TestClient:
+        settings = Settings.model_validate(
+            {"users": place.settings.users, "data_dir": tmp_path / name, "session_key": key}
+        )
+        return Place(settings, place.users).client()
+
+    first, second, other, without = (
+        replica(name, key) for name, key in [("a", "k" * 32), ("b", "k" * 32), ("c", "l" * 32), ("d", None)]
+    )
+    log_in(first)
+    for client in (second, other, without):
+        client.cookies.set(COOKIE, first.cookies[COOKIE])
+    assert second.get("/who").json() == {"name": "Анна", "is_admin": True}
+    assert [client.get("/who").status_code for client in (other, without)] == [303, 303]
+    assert [(tmp_path / name / KEY_FILE).exists() for name in "abcd"] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("key", ["short", "k" * 31])
+def test_a_key_that_is_too_short_is_told_and_not_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OTVET_SESSION_KEY", key)
+    with pytest.raises(SettingsError, match=r"'session_key' \(OTVET_SESSION_KEY\) is secret: .*at least 32") as raised:
+        load_settings()
+    assert key not in str(raised.value)
 
 
 def test_the_key_is_private_and_made_once(tmp_path: Path) -> None:

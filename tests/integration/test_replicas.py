@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from proxy import Proxy, proxying
 
 from doors import events_of
 from index.embedding import EmbeddingModel
 from places import CACHE_DIR
 from processes import OTVET, becomes, environment, serving, wait_for
+from proxy import Proxy, proxying
 
 FACTS = {
     "Паром «Чайка» починили за неделю.": "Паром «Чайка» починили за неделю?",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from index.postgres import Database
 from index.sentences import Span
 from index.shared_chunks import NewChunks, SharedChunks, add_chunks, load_places
 from index.vectors import ChunkPlace, Rows, VectorIndex, VectorWriter
-from servers import running_chroma, running_postgres
 
 DIM, WIDTH = 48, 33
 N_ARTICLES = 70
@@ -56,17 +56,14 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with (
-        running_postgres(tmp_path_factory.mktemp("chunks") / "postgres") as url,
-        closing(Database(url)) as database,
-    ):
+def database(postgres_url: str) -> Iterator[Database]:
+    with closing(Database(postgres_url, schema=f"test_{uuid4().hex}")) as database:
         database.create("test")
         yield database
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Both]:
+def both(tmp_path_factory: pytest.TempPathFactory, database: Database, chroma_url: str) -> Iterator[Both]:
     """Every fifth article was deleted, numbers have gaps, and behind them are those of a generation to come."""
     folder = tmp_path_factory.mktemp("both")
     alive = [position for position in range(N_ARTICLES) if position % 5]
@@ -85,16 +82,15 @@ def both(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterat
         add_chunks(connection, new[:40])
         add_chunks(connection, new[40:])
         places = load_places(connection, np.array(alive) * 2, n_rows=10 * N_ARTICLES)
-    with running_chroma(folder / "chroma") as url:
-        server = ChromaServer(url)
-        with closing(ServerWriter(server, index_id="test", lineage=1)) as writer:
-            for one in new:
-                rows = np.arange(len(one.chunks)) + one.first_row
-                writer.add(rows, np.stack([chunk.vector for chunk in one.chunks]))
-        with closing(ServerChunks(server, index_id="test", lineage=1, row_ids=places.row_ids)) as nearest:
-            shared = SharedChunks(database, places, dim=DIM, width=WIDTH, nearest=nearest)
-            late_index = LateIndex(folder / "late", width=WIDTH, n_chunks=sizes["n_chunks"])
-            yield Both(VectorIndex(folder / "vectors", dim=DIM, **sizes), late_index, shared)
+    server, index_id = ChromaServer(chroma_url), uuid4().hex
+    with closing(ServerWriter(server, index_id=index_id, lineage=1)) as writer:
+        for one in new:
+            rows = np.arange(len(one.chunks)) + one.first_row
+            writer.add(rows, np.stack([chunk.vector for chunk in one.chunks]))
+    with closing(ServerChunks(server, index_id=index_id, lineage=1, row_ids=places.row_ids)) as nearest:
+        shared = SharedChunks(database, places, dim=DIM, width=WIDTH, nearest=nearest)
+        late_index = LateIndex(folder / "late", width=WIDTH, n_chunks=sizes["n_chunks"])
+        yield Both(VectorIndex(folder / "vectors", dim=DIM, **sizes), late_index, shared)
 
 
 def some_rows(both: Both) -> list[Rows]:

@@ -1,0 +1,169 @@
+"""A build of a shared index that is killed at any moment: what serves goes on, nothing is lost or doubled."""
+
+import json
+import multiprocessing
+import random
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from fakes import HashedWordsModel
+from index.catalog import Catalog, open_catalog, require_current
+from index.checking import check_generation
+from index.rebuild import build_index
+from index.records import Filters
+from index.search import HybridSearch
+from index.serving import Index
+from index.settings import IndexSettings
+from processes import becomes
+
+N_KILLS = 24
+FINISHED_EVERY = 4  # kills
+N_OLD = 500  # articles that stay
+
+
+def build(corpus: Path, settings: IndexSettings) -> None:
+    """In a process of its own."""
+    build_index([corpus], settings=settings, model=HashedWordsModel())
+
+
+@pytest.fixture(scope="module")
+def forkserver() -> ForkServerContext:
+    """Starts processes that have all imports behind them, so that the kill hits the build."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["index.rebuild", "index.shared_catalog", "psycopg_pool", "chromadb.api.fastapi", "fakes", "py3langid"]
+    )
+    return context
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    rows = [{"text": f"Выпуск номер {number} вышел в срок.", "language": "ru"} for number in range(N_OLD)]
+    (folder / "old.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    return folder
+
+
+def change(corpus: Path, rng: random.Random) -> None:
+    """Add, edit, move and delete a few articles."""
+    there = sorted(corpus.glob("*.md"))
+    for path in rng.sample(there, min(len(there), rng.randint(0, 6))):
+        kind = rng.choice(["edit", "move", "delete"])
+        if kind == "edit":
+            write(path, rng)
+        elif kind == "move":
+            path.rename(path.with_stem(f"m{rng.random()}"))
+        else:
+            path.unlink()
+    for _ in range(rng.randint(1, 90)):  # more than are committed together
+        write(corpus / f"a{rng.random()}.md", rng)
+
+
+def write(path: Path, rng: random.Random) -> None:
+    name = "".join(rng.choices("бвгдзклмнпрст", k=9)).capitalize()
+    body = f"Баржа {name} пришла в порт. На борту {rng.randint(1, 999)} тонн зерна."
+    path.write_text(f"---\nlanguage: ru\ndate: 2024-01-01\n---\n{body}")
+
+
+def problems(catalog: Catalog, settings: IndexSettings, model: HashedWordsModel) -> list[str]:
+    found = list(check_generation(catalog, require_current(catalog), settings=settings, model=model))
+    return [problem for each in found for problem in each.problems]
+
+
+def serving_texts(index: Index) -> list[str]:
+    with index.lease() as generation:
+        return sorted(article.text for article in generation.articles.all() if not article.source.startswith("old"))
+
+
+def newest_texts(settings: IndexSettings, model: HashedWordsModel) -> list[str]:
+    with closing(Index(settings, model)) as index:
+        return serving_texts(index)
+
+
+def assert_sound(settings: IndexSettings, model: HashedWordsModel, expected: Sequence[list[str]]) -> None:
+    """What serves is one of those, and whole."""
+    assert newest_texts(settings, model) in expected
+    with closing(open_catalog(settings)) as catalog:
+        assert problems(catalog, settings, model) == []
+
+
+def corpus_texts(corpus: Path) -> list[str]:
+    return sorted(path.read_text().split("---\n")[-1] for path in corpus.glob("*.md"))
+
+
+def best_hits(settings: IndexSettings, names: list[str]) -> list[tuple[str, float]]:
+    """The best hit for each barge. There are hundreds of barges, so the others of a search are much alike."""
+    model = HashedWordsModel()
+    with closing(Index(settings, model)) as index:
+        search = HybridSearch(index, model)
+        found = [search.search(f"баржа {name} пришла", k=1, filters=Filters())[0] for name in names]
+    return [(hit.article.text, round(hit.score, 4)) for hit in found]
+
+
+def test_kills_at_any_moment(
+    corpus: Path, tmp_path: Path, shared_settings: IndexSettings, forkserver: ForkServerContext
+) -> None:
+    rng, model, settings = random.Random(5), HashedWordsModel(), shared_settings
+    build(corpus, settings)
+    change(corpus, rng)
+    started = time.monotonic()
+    build(corpus, settings)
+    longest = 1.5 * (time.monotonic() - started)
+    before, n_killed = corpus_texts(corpus), 0
+    with closing(Index(settings, model)) as index:
+        for n in range(N_KILLS):
+            change(corpus, rng)
+            process = forkserver.Process(target=build, args=(corpus, settings))
+            process.start()
+            process.join(rng.uniform(0, longest))
+            process.kill()
+            process.join()
+            n_killed += process.exitcode != 0
+            process.close()
+            assert becomes(lambda: index.catalog.current_writer() is None)  # whose lock is free at once
+            assert_sound(settings, model, (before, corpus_texts(corpus)))
+            before = newest_texts(settings, model)
+            if n % FINISHED_EVERY == FINISHED_EVERY - 1:
+                build(corpus, settings)
+                before = corpus_texts(corpus)
+                assert_sound(settings, model, (before,))
+            assert becomes(lambda due=before: serving_texts(index) == due)  # type: ignore[misc]
+    assert n_killed > N_KILLS / 2
+    clean = IndexSettings(data_dir=tmp_path / "clean")
+    build(corpus, clean)
+    names = [one.split()[1] for one in rng.sample(before, 30)]
+    found = best_hits(settings, names)
+    assert [one.split()[1] for one, _ in found] == names
+    assert found == best_hits(clean, names)
+
+
+class _StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("stage", "n_left"), [("embed", 200 - 64), ("words", 0), ("store", 0)])
+def test_what_was_embedded_is_not_embedded_again(
+    tmp_path: Path, shared_settings: IndexSettings, stage: str, n_left: int
+) -> None:
+    folder = tmp_path / "articles"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number}.txt").write_text(f"Статья {number} рассказывает о мосте номер {number}. Конец.")
+    model = HashedWordsModel()
+
+    def stop(at: str, done: int, total: int) -> None:
+        if at == stage:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        build_index([folder], settings=shared_settings, model=model, progress=stop)
+    report = build_index([folder], settings=shared_settings, model=model)
+    assert (report.n_articles, report.n_added, report.n_embedded) == (200, 200, n_left)
+    with closing(open_catalog(shared_settings)) as catalog:
+        assert problems(catalog, shared_settings, model) == []
