@@ -32,6 +32,8 @@ class Articles(Protocol):
 
     def get(self, article_id: str) -> Article | None: ...  # noqa: D102
 
+    def get_many(self, article_ids: Sequence[str]) -> list[Article]: ...  # noqa: D102
+
     def page(self, *, filters: Filters | None = None, offset: int = 0, limit: int = 100) -> list[Article]: ...  # noqa: D102
 
     def listing(  # noqa: D102

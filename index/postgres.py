@@ -17,9 +17,11 @@ Decision: numbers of rows and positions are never given twice, so what a broken 
 taken for something else; numbers that were given away for nothing are gaps.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
+from weakref import WeakKeyDictionary
 
 from index.errors import IndexDamagedError, IndexUnreachableError, IndexWriteError, SettingsError
 
@@ -31,6 +33,7 @@ CONNECT_TIMEOUT_S = 5
 DEAD_PEERS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 NO_RESOURCES = "53"  # how codes of errors begin that tell of a full disk, memory or limit
 POOL_SIZE = 16  # connections of a process at most
+IDLE_S = 1.0
 SCHEMA_VERSION = 1
 VISIBLE = "since <= %(generation)s and (until is null or until > %(generation)s)"
 """The condition on rows of a generation, whose number is the parameter `generation`."""
@@ -142,6 +145,10 @@ create table writer (
 """
 
 
+_used: "WeakKeyDictionary[Connection[Any], float]" = WeakKeyDictionary()
+"""When each connection was taken out of its pool, by the monotonic clock."""
+
+
 class Database:
     """Connections to one schema of a PostgreSQL database. Safe between threads. To be closed.
 
@@ -184,7 +191,7 @@ class Database:
             max_size=POOL_SIZE,
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=CONNECT_TIMEOUT_S,  # it tries ever more seldom, so that soon it must begin again
-            check=ConnectionPool.check_connection,
+            check=_check_if_idle,
             kwargs={"autocommit": True},
             open=True,
         )
@@ -305,6 +312,19 @@ class Database:
     def close(self) -> None:
         """Close the connections of the pool."""
         self._pool.close()
+
+
+def _check_if_idle(connection: "Connection[Any]") -> None:
+    """Ask a connection that was not used for a while whether it is there still; each asking is a round trip.
+
+    So after a restart of the server few questions meet a connection that has gone.
+    """
+    from psycopg_pool import ConnectionPool
+
+    used = _used.get(connection, 0.0)
+    _used[connection] = now = time.monotonic()
+    if now - used > IDLE_S:
+        ConnectionPool.check_connection(connection)
 
 
 def _line(exc: Exception) -> str:

@@ -7,6 +7,7 @@ English questions over Russian articles.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,7 +126,7 @@ def _judge(generation: Generation, query: str, encoding: Encoding, rows: Rows, s
 
 def _hits(generation: Generation, judged: _Judged, k: int, plain: float) -> list[Hit]:
     """The best `k`, each with those that repeat it."""
-    passages = _Passages(generation, judged.rows)
+    passages = _Passages(generation, judged.rows, k)
 
     def hit(at: int, rank: int, repeats: tuple[Hit, ...] = ()) -> Hit:
         cosine, sentence, share, max_sim = judged.legs[at].tolist()
@@ -141,13 +142,14 @@ def _hits(generation: Generation, judged: _Judged, k: int, plain: float) -> list
 class _Passages:
     """Candidates in their order, read when they are needed."""
 
-    def __init__(self, generation: Generation, rows: Rows) -> None:
+    def __init__(self, generation: Generation, rows: Rows, k: int) -> None:
         self._generation = generation
         self._rows = rows.tolist()
         self._vectors = generation.vectors.vectors(rows)
         self._positions = generation.vectors.articles[rows]
         self._alike: dict[int, Mask] = {}
         self._articles: dict[str, Article] = {}
+        self._read(range(min(k, len(rows))))  # at once; most likely, no more are needed
         self._shingles: dict[int, Shingles] = {}
 
     def groups(self, k: int) -> list[list[int]]:
@@ -181,10 +183,16 @@ class _Passages:
         return Chunk(article.article_id, place.start, place.end, article.text[place.start : place.end])
 
     def article(self, at: int) -> Article:
-        article_id = self._generation.columns.article_ids[self._generation.vectors.place(self._rows[at]).article]
+        article_id = self._article_id(at)
         if article_id not in self._articles:
-            article = self._generation.articles.get(article_id)
-            if article is None:
-                raise IndexDamagedError(f"article {article_id!r} is lost in {self._generation.name}; run: otvet index")
-            self._articles[article_id] = article
+            self._read([at])
+        if article_id not in self._articles:
+            raise IndexDamagedError(f"article {article_id!r} is lost in {self._generation.name}; run: otvet index")
         return self._articles[article_id]
+
+    def _read(self, some: Iterable[int]) -> None:
+        found = self._generation.articles.get_many(list({self._article_id(at) for at in some}))
+        self._articles |= {article.article_id: article for article in found}
+
+    def _article_id(self, at: int) -> str:
+        return self._generation.columns.article_ids[int(self._positions[at])]

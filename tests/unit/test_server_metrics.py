@@ -47,7 +47,7 @@ def told(metrics: Metrics, accept: str = "") -> dict[tuple[str, ...], float]:
 
 
 def engine_over(lease: Any, queue: ModelQueue | None = None) -> Engine:
-    return cast("Engine", SimpleNamespace(index=SimpleNamespace(lease=lease), model_queue=queue))
+    return cast("Engine", SimpleNamespace(index=SimpleNamespace(lease=lease), model_queue=queue, chat_model=None))
 
 
 @contextmanager
