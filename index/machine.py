@@ -7,7 +7,9 @@ from pathlib import Path
 
 def n_cores() -> int:
     """Those that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")  # Ray gives each actor a share of the machine by it
+    return min(n, int(allowed)) if allowed.isdigit() and int(allowed) else n
 
 
 def bytes_are_exact(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:

@@ -14,16 +14,15 @@ GIN index, asked for any of a question's words; stems only, without names and wo
       English questions, 120 Russian paragraphs   0.137 / 0.224     0.131 / 0.216     0.139 / 0.216
       English questions, 120 English paragraphs   0.925 / 0.984     0.786 / 0.974     0.917 / 0.980
     100,000 made chunks of 80 words, 50 questions
-      the best 50, p50 / p95                      9 / 27 ms         548 / 4766 ms     286 / 2107 ms
+      the best 50, p50 / p95                      10 / 35 ms        406 / 3478 ms     271 / 2416 ms
       on disk                                     45 MiB            144 MiB           144 MiB
       written in                                  43 s              24 s              24 s
 
 Full text was given the better of its ranks with and without regard to lengths. It ranks every chunk that has one of
 the words, and fetches the `tsvector` of each for that.
 
-Decision: postings that were read are kept for a while. The search asks for the same terms twice, first which of them
-are known: a question takes 14 ms instead of 34 ms for both, p50 of the above. Room of 1 MiB does as well at that size;
-64 MiB have room for the most frequent words of a few questions among millions of chunks.
+Decision: postings that were read are kept for a while, as the search asks for the same terms twice, first which of them
+are known. Both together take 8 / 26 ms of the above questions, 13 / 37 ms with room for 1 MiB, 20 / 44 ms without any.
 """
 
 from collections import OrderedDict, defaultdict

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
+from index.bundled import BUNDLED_MODEL
 from index.catalog import open_catalog
 from index.errors import CorpusError, IndexLockedError, IndexStateError
+from index.records import Progress
 from index.remote import Place
 from ui.progress import progress_bars
 from ui.settings import Settings
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from index.embedding import EmbeddingModel
     from index.report import RebuildReport
 
+LOCAL = "local"  # the engine of this process
 N_FAILED_SHOWN = 20
 LOWER_PRIORITY = 10
 STDIN = 0  # read as a descriptor: a thread that waits in a stream would hinder the interpreter's end
@@ -31,10 +35,15 @@ err = Console(stderr=True)
 
 
 class Builder:
-    """Builds the index of some paths and prints the reports; the model is loaded once, before the first build."""
+    """Builds the index of some paths and prints the reports; the model is loaded once, before the first build.
 
-    def __init__(self, paths: Sequence[Place], settings: Settings, *, as_json: bool = False) -> None:
-        self._paths, self._settings, self._as_json = paths, settings, as_json
+    `engine` is one of `open_engine` (index/build_engine.py).
+    """
+
+    def __init__(
+        self, paths: Sequence[Place], settings: Settings, *, as_json: bool = False, engine: str = LOCAL
+    ) -> None:
+        self._paths, self._settings, self._as_json, self._engine = paths, settings, as_json, engine
         self._model: EmbeddingModel | None = None
 
     def build(self) -> "RebuildReport":
@@ -42,24 +51,32 @@ class Builder:
 
         Raises:
             IndexLockedError: another build is running; told before the model is loaded.
-            OtvetError: see `build_index` and `load_embedding_model`.
+            OtvetError: see `build_index`, `load_embedding_model` and `open_engine`.
         """
         with closing(open_catalog(self._settings)) as catalog:
             catalog.check_unlocked()
-        from index.embedding import load_embedding_model
-        from index.rebuild import build_index
-
-        name, cache_dir = self._settings.embedding_model, self._settings.cache_dir
         with progress_bars() as progress:
-            if self._model is None:
-                self._model = load_embedding_model(name, cache_dir=cache_dir, progress=progress)
-            report = build_index(self._paths, settings=self._settings, model=self._model, progress=progress)
+            report = self._build(progress)
         if self._as_json:
             sys.stdout.write(json.dumps(asdict(report), ensure_ascii=False) + "\n")
             sys.stdout.flush()
         else:
             print_report(report)
         return report
+
+    def _build(self, progress: Progress) -> "RebuildReport":
+        from index.build_engine import open_engine
+        from index.embedding import load_embedding_model
+        from index.rebuild import build_index
+
+        name = self._settings.embedding_model
+        load = partial(load_embedding_model, name, cache_dir=self._settings.cache_dir)
+        if self._model is None:
+            self._model = load(progress=progress)
+        with open_engine(self._engine, self._model, load, uses_gpu=name != BUNDLED_MODEL) as engine:
+            return build_index(
+                self._paths, settings=self._settings, model=self._model, progress=progress, engine=engine
+            )
 
     def watch(self) -> None:
         """Build, and build again whenever the corpus has changed, until Ctrl+C.

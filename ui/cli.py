@@ -24,7 +24,7 @@ from qa.records import MAX_K, Answer, Mode, Question, Response
 from qa.settings import EMBEDDED_CHAT_MODEL, NO_CHAT_MODEL
 from qa.squad import EvaluationMode, load_collection
 from ui.access import check_exposure
-from ui.building import Builder, go_to_background
+from ui.building import LOCAL, Builder, go_to_background
 from ui.feedback_commands import feedback_app
 from ui.mcp_command import mcp
 from ui.models import models_app, pull_and_tell
@@ -68,6 +68,9 @@ def index(
         bool, typer.Option("--watch", help="Then go on: index again whenever articles change. Ctrl+C stops.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="Where to read and embed: local, ray (here), or ray://host:port of a cluster.")
+    ] = LOCAL,
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
 ) -> None:
     """Index exactly the articles under PATHS; they replace what was indexed before.
@@ -81,7 +84,9 @@ def index(
     if background:
         go_to_background()
     settings = load_settings()
-    builder = Builder([place_of(path) for path in paths or []] or [settings.corpus], settings, as_json=as_json)
+    builder = Builder(
+        [place_of(path) for path in paths or []] or [settings.corpus], settings, as_json=as_json, engine=engine
+    )
     if watch:
         builder.watch()
     elif builder.build().failed:

@@ -3,7 +3,7 @@
     PYTHONPATH=tests python tests/benchmarks/replicas.py [--seconds 20] [--clients 8] [--articles 400]
 
 Everything is on this machine: PostgreSQL, `chroma run`, the replicas and the clients share its cores, so two replicas
-show how much of them one leaves idle, not what a second machine brings. Answers are by quotes; no question is asked twice.
+show how much of them one leaves idle, not what a second machine brings. Answers are by quotes, questions differ.
 """
 
 import argparse

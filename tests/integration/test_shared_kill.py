@@ -23,7 +23,7 @@ from processes import becomes
 
 N_KILLS = 24
 FINISHED_EVERY = 4  # kills
-N_OLD = 500  # articles that stay
+N_OLD = 100  # articles that stay
 
 
 def build(corpus: Path, settings: IndexSettings) -> None:
@@ -61,7 +61,7 @@ def change(corpus: Path, rng: random.Random) -> None:
             path.rename(path.with_stem(f"m{rng.random()}"))
         else:
             path.unlink()
-    for _ in range(rng.randint(1, 90)):  # more than are committed together
+    for _ in range(rng.choice([1, 10, 80])):  # the last: more than are committed together
         write(corpus / f"a{rng.random()}.md", rng)
 
 

@@ -29,10 +29,10 @@ from index.shared_lexical import (
 )
 from index.shared_words import read_frequent_words, update_words, write_frequent_words
 from index.text import terms
-from index.words import FrequentWords, WordIndex, WordSums, WordWriter
+from index.words import MEANS, TERMS, VECTORS, FrequentWords, WordSums, WordWriter
 
 WIDTH = 12
-MEANS = np.random.default_rng(1).standard_normal((2, WIDTH)).astype(np.float32)
+MEANS_HERE = np.random.default_rng(1).standard_normal((2, WIDTH)).astype(np.float32)
 VOCABULARY = ["мост", "моста", "порт", "судно", "ёлка", "Grain", "bridge", "bridges", "naïve", "ß", "Ил-76", "ы" * 41]
 VOCABULARY += [f"слово{number}" for number in range(60)]
 QUERIES = [[{term: 1.0}] for text in VOCABULARY for term in terms(text)]
@@ -90,17 +90,17 @@ class TestWords:
             difference.remove(one.words, one.states)
         with database.connection() as connection:
             update_words(connection, 1, difference)
-            write_frequent_words(connection, 1, number, MEANS)
+            write_frequent_words(connection, 1, number, MEANS_HERE)
         return read_frequent_words(database, number)
 
     def local(self, tmp_path: Path, chunks: Sequence[Chunk]) -> FrequentWords:
         """What files hold of these chunks."""
         folder = tmp_path / uuid4().hex
-        writer = WordWriter(folder, MEANS)
+        writer = WordWriter(folder, MEANS_HERE)
         for one in chunks:
             writer.add(one.words, one.states)
         writer.save()
-        return FrequentWords(*(getattr(WordIndex.read(folder), name) for name in ("_terms", "_vectors", "_means")))
+        return FrequentWords(np.load(folder / TERMS).tolist(), np.load(folder / VECTORS), np.load(folder / MEANS))
 
     def assert_same(self, one: FrequentWords, other: FrequentWords) -> None:
         assert one.terms == other.terms
@@ -344,3 +344,14 @@ class TestPostings:
         assert (builds.n_less, builds.n_stored("segments")) == (0, 9)
         builds.write([])
         assert (builds.n_less, builds.n_stored("segments where until is null")) == (9, 0)
+
+    def test_segments_that_are_not_small_are_left(self, database: Database) -> None:
+        builds = Builds(database, Random(10))
+        n_first = SPAN // 2 + 3
+        for row in range(n_first + 3 * WORTH_IT):
+            builds.texts[row] = "мост"
+            if row >= n_first - 1:
+                builds.write(sorted(builds.texts))
+                builds.living[builds.last + 1] = sorted(builds.texts)
+        assert builds.n_less > 0
+        assert builds.n_stored("segments where since = 1 and until is null") == 1
