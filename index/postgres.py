@@ -238,10 +238,14 @@ class Database:
 
         try:
             yield
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as exc:
+        except (
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.DuplicateTable,  # where that of the version is not there, but others are
+            psycopg.errors.InvalidSchemaName,
+        ) as exc:
             raise IndexDamagedError(
                 f"{self.place} lacks tables ({_line(exc)}); run: otvet index. If that says the same, some are there "
-                f"still: drop the schema first, or set OTVET_POSTGRES_SCHEMA"
+                "still: drop the schema first, or set OTVET_POSTGRES_SCHEMA"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
             kind = IndexWriteError if writing else IndexDamagedError
@@ -250,8 +254,8 @@ class Database:
             ) from exc
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:
             if isinstance(exc, psycopg.Error) and (exc.sqlstate or "").startswith(NO_RESOURCES):
-                kind = IndexWriteError if writing else IndexUnreachableError
-                raise kind(f"{self.place} has not enough room ({_line(exc)}); make room there") from exc
+                no_room = IndexWriteError if writing else IndexUnreachableError
+                raise no_room(f"{self.place} has not enough room ({_line(exc)}); make room there") from exc
             raise IndexUnreachableError(
                 f"cannot reach {self.place} ({_line(exc)}); start it, or correct OTVET_POSTGRES_URL"
             ) from exc

@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs, run_in_executor
 
 from index.clock import Clock
-from index.errors import ChatModelError, ModelBusyError, QuestionError
+from index.errors import ChatModelError, ModelBusyError, ModelDownError, QuestionError
 from index.records import Article
 from index.text import Language
 from qa.chat_models import TokenCounter
@@ -26,7 +26,7 @@ from qa.dates import Period, named_period
 from qa.drafts import Answerer, Evidence, NoAnswer
 from qa.follow_ups import Rewriter
 from qa.gate import RefusalTest, refusal_reason
-from qa.language import MODEL_BUSY, MODEL_FAILED, MODEL_SLOW, REFUSALS, WIDENED, answer_language
+from qa.language import MODEL_BUSY, MODEL_DOWN, MODEL_FAILED, MODEL_SLOW, REFUSALS, WIDENED, answer_language
 from qa.passages import passages_of
 from qa.records import (
     Answer,
@@ -148,6 +148,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         Raises:
             QuestionError: the question asks for a mode that is not there, or is not usable.
             ModelBusyError: the question asks for the language model, and too many wait for that already.
+            ModelDownError: the question asks for the language model, whose server fails and is not asked for a while.
             IndexStateError: the index cannot be read.
         """
         return cast("Response", self._call_with_config(self._respond, input, config))
@@ -251,7 +252,7 @@ class AnswerChain(Runnable[Question | str, Event]):
         try:
             response = yield from self._verified(course, found, evidence, answerer)
         except ChatModelError as exc:
-            if isinstance(exc, ModelBusyError) and course.question.mode == "generative":
+            if isinstance(exc, ModelBusyError | ModelDownError) and course.question.mode == "generative":
                 raise
             log.warning("answering by quotes: %s", exc)
             response, notices = None, _notices_of(exc)
@@ -314,6 +315,8 @@ def _small_answer(reply: str, course: Course) -> Answer:
 def _notices_of(exc: ChatModelError) -> dict[Language, str]:
     if isinstance(exc, ModelBusyError):
         return MODEL_BUSY
+    if isinstance(exc, ModelDownError):
+        return MODEL_DOWN
     return MODEL_SLOW if isinstance(exc, ModelSlowError) else MODEL_FAILED
 
 

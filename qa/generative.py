@@ -21,7 +21,7 @@ from langchain_core.runnables import RunnableConfig
 from index.errors import ChatModelError
 from index.sentences import split_sentences
 from index.text import Language
-from qa.chat_models import stream_text, writing_options
+from qa.chat_models import check_reachable, stream_text, writing_options
 from qa.citations import split_markers
 from qa.corroboration import Corroborator
 from qa.drafts import Claim, Draft, Evidence, NoAnswer, Quote
@@ -91,6 +91,7 @@ class GenerativeAnswerer:
         if not evidence.sentences:
             yield NoAnswer()
             return
+        check_reachable(self._model)  # who cannot be answered takes no place in the queue
         with place_in(self._queue, config):
             try:
                 yield from self._draft(question, evidence, config)

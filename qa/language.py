@@ -26,6 +26,10 @@ MODEL_BUSY: dict[Language, str] = {
     "ru": "Языковая модель занята другими вопросами, поэтому приведены цитаты.",
     "en": "The language model is busy with other questions, so here are quotes.",
 }
+MODEL_DOWN: dict[Language, str] = {
+    "ru": "Языковая модель сейчас недоступна, поэтому приведены цитаты.",
+    "en": "The language model cannot be reached now, so here are quotes.",
+}
 MODEL_SLOW: dict[Language, str] = {
     "ru": "Языковая модель не успела ответить, поэтому приведены цитаты.",
     "en": "The language model was not done in time, so here are quotes.",

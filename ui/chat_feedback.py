@@ -10,7 +10,7 @@ import gradio as gr
 from index.errors import OtvetError
 from ui.chat_texts import TOLD
 from ui.conversation import Conversation, Exchange, kept_form, read_conversation
-from ui.feedback import MAX_COMMENT_CHARS, Feedback, FeedbackStore, Reason
+from ui.feedback import MAX_COMMENT_CHARS, Feedback, FeedbackPlace, Reason
 from ui.languages import language_of
 
 Update = dict[str, Any]
@@ -23,7 +23,7 @@ class FeedbackForm:
         form: what is shown and hidden.
     """
 
-    def __init__(self, store: FeedbackStore, t: Callable[[str], Any]) -> None:
+    def __init__(self, store: FeedbackPlace, t: Callable[[str], Any]) -> None:
         self._store = store
         self._disliked = gr.State("")  # which exchange
         with gr.Column(visible=False, elem_id="otvet-reasons") as self.form:

@@ -22,7 +22,7 @@ from ui.chat_texts import TOLD
 from ui.conversation import Conversation, Exchange, kept_form, read_conversation
 from ui.examples import AnsweredExamples
 from ui.export import conversation_markdown, export_file_name
-from ui.feedback import FeedbackStore
+from ui.feedback import FeedbackPlace
 from ui.filters import read_filters
 from ui.languages import language_of
 from ui.messages import Stage, messages
@@ -57,7 +57,7 @@ class ChatTab:
         page: gr.Blocks,
         *,
         asker: Asker,
-        feedback: FeedbackStore,
+        feedback: FeedbackPlace,
         t: Callable[[str], Any],
         max_concurrent_questions: int,
     ) -> None:
@@ -68,7 +68,7 @@ class ChatTab:
         self._draw(t, feedback)
         self._connect(page, max_concurrent_questions)
 
-    def _draw(self, t: Callable[[str], Any], feedback: FeedbackStore) -> None:
+    def _draw(self, t: Callable[[str], Any], feedback: FeedbackPlace) -> None:
         self.kept = gr.BrowserState(kept_form(Conversation()), storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
         self.is_busy = gr.State(False)
         self.asked = gr.State("")  # the exchange that is to be answered next

@@ -22,6 +22,7 @@ from index.errors import (
     IndexLockedError,
     IndexStateError,
     ModelBusyError,
+    ModelDownError,
     NotReadyError,
     OtvetError,
     OverloadedError,
@@ -133,7 +134,7 @@ def problem_of(exc: BaseException) -> Problem:
     if kind in LOGGED:
         log.error("%s", exc)
     detail = "the server is being stopped; ask again" if isinstance(exc, AnswerStoppedError) else str(exc)
-    retry_after_s = exc.retry_after_s if isinstance(exc, ModelBusyError) else RETRY_SOON_S
+    retry_after_s = exc.retry_after_s if isinstance(exc, ModelBusyError | ModelDownError) else RETRY_SOON_S
     return Problem(kind, detail, {"Retry-After": str(retry_after_s)} if kind.value.status == 503 else {})
 
 

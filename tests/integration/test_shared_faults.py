@@ -220,8 +220,8 @@ def test_chroma_is_away_at_the_start(servers: Servers, build: Callable[..., str]
 def test_postgres_is_away_while_it_is_read(servers: Servers, index: Index, settings: IndexSettings) -> None:
     assert finds_again(index)
     servers.postgres.stop()
-    for _ in range(3):
-        with pytest.raises(IndexUnreachableError, match="refused.*OTVET_POSTGRES_URL") as said:
+    for reason in ("", "refused", "refused"):  # the first may be told that its connection was ended
+        with pytest.raises(IndexUnreachableError, match=f"{reason}.*OTVET_POSTGRES_URL") as said:
             found(index)
         assert PASSWORD not in str(said.value)
     servers.postgres.start()
@@ -304,7 +304,7 @@ def test_wrong_addresses(servers: Servers, index: Index, settings: IndexSettings
     with pytest.raises(IndexUnreachableError, match="OTVET_CHROMA_URL"):
         Index(given, HashedWordsModel())
     given = settings.model_copy(update={"postgres_schema": "another"})
-    with pytest.raises(IndexMissingError, match="schema another; run: otvet index"):
+    with pytest.raises(IndexMissingError, match="schema another, and Chroma at .*run: otvet index"):
         Index(given, HashedWordsModel())
 
 
@@ -500,7 +500,7 @@ def test_a_server_over_http(
 ) -> None:
     build_index([corpus], settings=settings, model=model)
     tokens = Tokens(tmp_path / "tokens.json")
-    token = tokens.add("deploy", frozenset({Scope.READ, Scope.ADMIN}))
+    token = tokens.add("deploy", frozenset({Scope.READ, Scope.ASK, Scope.ADMIN}))
     more = {"OTVET_API_TOKENS": str(tokens.path), "OTVET_CORPUS": str(corpus)}
     env = environment(settings.data_dir, **variables(settings), **more)
     with (
