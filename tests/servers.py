@@ -3,16 +3,19 @@
 Each worker of a test run starts them once; every test has a schema and a database of its own there.
 """
 
+import atexit
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -56,6 +59,7 @@ def running_postgres(folder: Path, *settings: str, port: int | None = None) -> I
     It is fast, not durable.
     """
     binaries = postgres_binaries()
+    folder = _open_to_others(folder)
     is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
     user = as_nobody(folder)
@@ -95,6 +99,13 @@ def running_chroma(folder: Path, *, port: int | None = None) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+def _open_to_others(folder: Path) -> Path:
+    """A folder of this process that stands for another one: pytest closes its own to other users, at any time."""
+    place = Path(tempfile.gettempdir(), f"otvet-postgres-{os.getpid()}-{crc32(str(folder).encode())}")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 def _answers(port: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -46,9 +47,12 @@ class Store:
         subprocess.run([OTVET, "index", self.corpus], env=self.environment(folder), check=True, cwd=folder)
 
 
-@pytest.fixture(scope="module", params=["files"])
+@pytest.fixture(scope="module", params=["files", "servers"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model: EmbeddingModel) -> Store:
-    """An index of FACTS. `model`: that it is in the cache."""
+    """An index of FACTS: a folder that both replicas read, or servers, and each has a folder that is empty.
+
+    `model`: that it is in the cache.
+    """
     folder = tmp_path_factory.mktemp(request.param)
     corpus, builder = folder / "corpus", folder / "builder"
     corpus.mkdir()
@@ -56,7 +60,15 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for number, fact in enumerate(FACTS):
         (corpus / f"{number}.txt").write_text(fact, encoding="utf-8")
     common = {"OTVET_CACHE_DIR": str(CACHE_DIR), "OTVET_DRAIN_S": str(DRAIN_S)}
-    made = Store(corpus, lambda own: environment(folder / "data", **common))
+    if request.param == "files":
+        made = Store(corpus, lambda own: environment(folder / "data", **common))
+    else:
+        shared = {
+            "OTVET_POSTGRES_URL": request.getfixturevalue("postgres_url"),
+            "OTVET_POSTGRES_SCHEMA": f"replicas_{uuid4().hex}",
+            "OTVET_CHROMA_URL": request.getfixturevalue("chroma_url"),
+        }
+        made = Store(corpus, lambda own: environment(own / "data", **common, **shared))
     made.build(builder)
     return made
 

@@ -18,6 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from fakes import HashedWordsModel
+from index import shared_catalog
 from index.catalog import open_catalog, require_current
 from index.checking import check_generation
 from index.chroma_server import ChromaServer
@@ -306,27 +307,27 @@ def test_a_draft_is_gone_on_with_whatever_changed_meanwhile(
 
 
 def test_two_indexes_in_one_database_do_not_disturb_each_other(
-    corpus: Path, build: Callable[..., RebuildReport], shared_settings: IndexSettings, tmp_path: Path
+    corpus: Path, shared_settings: IndexSettings, tmp_path: Path
 ) -> None:
     """They share the data directory, too, and are built at once."""
     other = shared_settings.model_copy(update={"postgres_schema": f"{shared_settings.postgres_schema}_b"})
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    write(corpus / "grain.md", GRAIN)
-    write(elsewhere / "bridge.md", BRIDGE)
-    built: list[RebuildReport] = []
+    for turn in ("embed", "words"):
+        for number in range(100):  # more than are committed together
+            write(corpus / f"{number}.md", f"{turn}, {number}. {GRAIN} {GRAIN}")
+        write(elsewhere / "bridge.md", f"{BRIDGE} {turn}.")
 
-    def build_the_other(stage: str, done: int, total: int) -> None:
-        if stage == "embed":
-            built.append(build_index([elsewhere], settings=other, model=HashedWordsModel()))
+        def build_the_other(stage: str, done: int, total: int, turn: str = turn) -> None:
+            if stage == turn:  # a second time it finds nothing to do
+                build_index([elsewhere], settings=other, model=HashedWordsModel())
 
-    for words in (GRAIN, f"{GRAIN} Снег растаял."):
-        write(corpus / "grain.md", words)
-        write(elsewhere / "bridge.md", words.replace(GRAIN, BRIDGE))
         build_index([corpus], settings=shared_settings, model=HashedWordsModel(), progress=build_the_other)
+        assert [article.text for article in articles(other)] == [f"{BRIDGE} {turn}."]
+        assert sorted(article.text for article in articles(shared_settings)) == sorted(
+            f"{turn}, {number}. {GRAIN} {GRAIN}" for number in range(100)
+        )
     build_index([elsewhere], settings=other, model=HashedWordsModel(name="another"))
-    assert [one.published for one in built] == [True, True]
-    assert [article.text for article in articles(shared_settings)] == [f"{GRAIN} Снег растаял."]
     assert problems(shared_settings) == []
     assert problems(other, HashedWordsModel(name="another")) == []
     assert_nothing_is_left_over(shared_settings)
@@ -506,18 +507,25 @@ def test_two_first_builds_at_once(corpus: Path, shared_settings: IndexSettings, 
 
 
 def test_a_generation_that_is_removed_while_it_is_opened_is_left_for_the_next(
-    corpus: Path, build: Callable[..., RebuildReport], shared_settings: IndexSettings
+    corpus: Path,
+    build: Callable[..., RebuildReport],
+    shared_settings: IndexSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What serves is asked for twice a second at most, so what was told may be gone."""
+    """What serves is asked for now and then, so what was told may be gone."""
+    monkeypatch.setattr(shared_catalog, "LOOK_EVERY_S", 600)
     write(corpus / "grain.md", GRAIN)
     build()
     with closing(open_catalog(shared_settings)) as catalog:
         assert catalog.current() == "g-0001"
         write(corpus / "grain.md", BRIDGE)
         build()
-        with pytest.raises(IndexDamagedError, match="g-0001"):
-            catalog.open("g-0001")
-        assert catalog.current() == "g-0002"
+        for act, due in ((catalog.open, "g-0002"), (catalog.manifest, "g-0003")):
+            with pytest.raises(IndexDamagedError, match="g-000"):
+                act(catalog.current() or "")
+            assert catalog.current() == due
+            write(corpus / "grain.md", f"{BRIDGE} {due}")
+            build()
 
 
 def test_a_role_that_may_only_read_serves(
