@@ -81,12 +81,13 @@ class Generation:
         return self.vectors.rows_in(position, start, end) if position is not None else []
 
     def check(self) -> None:
-        """Do nothing if Chroma can be read: the one part that opens its files again, or is asked over a network.
+        """Do nothing if what opens its files again or is asked over a network can be read: Chroma and the articles.
 
         Raises:
             IndexStateError: it cannot.
         """
         self.chunks.count()
+        self.articles.get("")
 
     def close(self) -> None:
         """Release the files."""

@@ -1,6 +1,8 @@
 """The index as readers see it: always the serving generation, one and the same from beginning to end of a request."""
 
 import logging
+import math
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -10,13 +12,15 @@ from typing import TypeVar
 from index.catalog import open_catalog, require_current
 from index.embedding import EmbeddingModel, Vectors
 from index.encoding import Encoding
-from index.errors import IndexDamagedError, IndexStateError
+from index.errors import IndexDamagedError, IndexStateError, IndexUnreachableError
 from index.generation import Generation, JudgedSentences, check_manifest
 from index.records import Article
 from index.sentences import Span
 from index.settings import IndexSettings
 
 log = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 2.0  # after a server was away; to open a generation is work
 
 T = TypeVar("T")
 _pinned: "ContextVar[tuple[Index, Generation] | None]" = ContextVar("pinned", default=None)
@@ -45,6 +49,7 @@ class Index:
         self._lock = Lock()  # of the fields; held for moments
         self._following = Lock()  # of the opening of a generation
         self._refused: str | None = None
+        self._refused_until = 0.0
         try:
             self._current = self._open_current()
         except BaseException:
@@ -104,7 +109,7 @@ class Index:
             name = None
             try:
                 name = self.catalog.current()
-                if name is None or name == self._refused:
+                if name is None or (name == self._refused and time.monotonic() < self._refused_until):
                     return
                 if name == self._current.name and self._current.is_held():
                     return
@@ -113,6 +118,8 @@ class Index:
                 if self._refused != (name or str(exc)):
                     log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
                 self._refused = name or str(exc)
+                comes_back = isinstance(exc, IndexUnreachableError)
+                self._refused_until = time.monotonic() + TRY_AGAIN_S if comes_back else math.inf
                 return
             with self._lock:
                 previous, self._current = self._current, generation
