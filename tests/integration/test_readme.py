@@ -123,7 +123,7 @@ def test_terminal_examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for words in shell_lines("otvet"):
         result = CliRunner().invoke(cli, words[1:], input="correct horse\n")
         assert result.exit_code == 0, (words, result.output)
-    assert len(shell_lines("otvet")) == 8
+    assert len(shell_lines("otvet")) == 9
 
 
 def test_make_targets_exist() -> None:
