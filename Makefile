@@ -4,6 +4,7 @@
 # make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk
 # make bench-load  32 clients at the endpoint, and a rebuild meanwhile; four minutes
+# make bench-shared  a shared index of CHUNKS chunks, a million by default, then two replicas; two hours, 25 GB of disk
 # Settings are environment variables (see README); PYTHON names the interpreter, PIP_ARGS adds to pip's arguments.
 
 PYTHON ?= python3
@@ -11,10 +12,11 @@ PIP_ARGS ?=
 # Of `make bench` and `make evaluate`: files in SQuAD format that ask the same questions in two languages; QUESTIONS may be empty
 PASSAGES ?= ../shared/eval/xquad-dev.ru.json
 QUESTIONS ?= ../shared/eval/xquad-dev.en.json
+CHUNKS ?= 1000000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check evaluate bench bench-load clean
+.PHONY: run test check evaluate bench bench-load bench-shared clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -54,6 +56,10 @@ endif
 
 bench-load: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/load.py
+
+bench-shared: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/shared_at_scale.py --chunks $(CHUNKS)
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/replicas.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -20,9 +20,18 @@ Kind = Literal["answerable", "far", "near"]
 """What a question is asked over: all; all but the article of its answer ("far"); all but the paragraph ("near")."""
 
 # Where things are, and how one gets in.
-PLACES = {"corpus", "data_dir", "cache_dir", "chat_api_key"} | {
-    *("chroma_url", "chroma_token", "chroma_tenant", "chroma_database", "chroma_ca_file"),
-    *("postgres_url", "postgres_schema"),
+PLACES = {
+    "corpus",
+    "data_dir",
+    "cache_dir",
+    "chat_api_key",
+    "chroma_url",
+    "chroma_token",
+    "chroma_tenant",
+    "chroma_database",
+    "chroma_ca_file",
+    "postgres_url",
+    "postgres_schema",
 }
 SOURCES = {".py", ".json"}  # code, and numbers that were fitted
 FLOORS = (Path(__file__).parent, Path(__file__).parents[1] / "index")
