@@ -1,20 +1,26 @@
-"""What the corpus holds, and what of it is new: files of known content are not read, known articles not kept."""
+"""What the corpus holds, and what of it is new: files of known content are not read, known articles not kept.
+
+Decision: whether an object that cannot be fetched was read before is told by the sources of the known articles, which
+are the same on every machine, and not by the cache, which is one machine's. Where two places hold a source of the same
+name, that ends a build that could have gone on, and never deletes.
+"""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from index.articles import ArticleRef, ref_of
 from index.build_engine import BuildEngine
-from index.errors import CorpusError
+from index.errors import CorpusError, IndexStateError
 from index.readers import CorpusFile, corpus_files, readers_fingerprint
 from index.records import Article, Progress, Skipped
 from index.remote import NotFetched, Place
-from index.sources import Items, SourceCache, content_now, content_of
+from index.sources import SourceCache, content_now, content_of
 
 N_REASONS = 5
 
@@ -48,19 +54,19 @@ class Reading:
 def read_corpus_difference(
     paths: Sequence[Place],
     *,
-    known: Collection[str],
+    known: Mapping[str, ArticleRef],
     new: Path,
     cache: Path,
     max_article_chars: int,
     left_out: Path,
     tell: Progress,
-    engine: BuildEngine | None = None,
+    engine: BuildEngine,
 ) -> Reading:
-    """Read what is under `paths`, writing the articles that are not `known`, by their ids, into the file `new`.
+    """Read what is under `paths`, writing the articles that are not `known` into the file `new`.
 
     Args:
         paths: together they are the whole corpus.
-        known: ids of articles that need not be written out.
+        known: by their ids, the articles that need not be written out.
         new: is made; `new_articles` reads it.
         cache: of index/sources.py.
         max_article_chars: a longer article is skipped.
@@ -69,8 +75,8 @@ def read_corpus_difference(
         engine: reads the files whose content is not known.
 
     Raises:
-        CorpusError: a path does not exist, there is no article at all under `paths`, or an object that was read before
-            cannot be fetched now.
+        CorpusError: a path does not exist, there is no article at all under `paths`, or an object that known
+            articles came from is still there and cannot be fetched.
     """
     files = corpus_files(paths, max_article_chars=max_article_chars, left_out=left_out)
     reading = Reading()
@@ -105,12 +111,16 @@ def _article(fields: dict[str, Any]) -> Article:
     )
 
 
-class _Plan(NamedTuple):
-    """A file, what it held when it was looked at, and its items, None where it is to be read."""
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A file that is to be read, and what its content was told by when it was looked at."""
 
-    file: CorpusFile | None
+    file: CorpusFile
     content: str | None
-    items: Items | None
+
+
+_Planned = list[ArticleRef | Skipped] | _Unread
+"""What a file holds, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,34 +128,44 @@ class _Reader:
     """Has files read, or remembers what they hold."""
 
     sources: SourceCache
-    known: Collection[str]
+    known: Mapping[str, ArticleRef]
     fingerprint: str
 
     def read(
-        self, files: Iterable[CorpusFile | Skipped], engine: BuildEngine | None
+        self, files: Iterable[CorpusFile | Skipped], engine: BuildEngine
     ) -> Iterator[Iterable[ArticleRef | Article | Skipped]]:
-        """What each file holds, in their order; refs where it need not be read."""
-        plans = [self._plan(found) for found in files]
-        unread = [plan.file for plan in plans if plan.items is None and plan.file is not None]
-        read = engine.read(unread) if engine is not None else (file.read() for file in unread)
-        for file, content, items in plans:
-            if file is not None and items is None:
-                yield self._noted(file, content, next(read))
-            else:
-                yield items or ()
+        """What each file holds, in their order; refs where it need not be read.
 
-    def _plan(self, found: CorpusFile | Skipped) -> _Plan:
-        if isinstance(found, Skipped):
-            return _Plan(None, None, [found])
-        content = content_of(found.path, fingerprint=self._fingerprint(found))
-        items = self.sources.get(found.path, content) if content else None
-        is_known = items is not None and all(isinstance(one, Skipped) or one.article_id in self.known for one in items)
-        return _Plan(found, content, items if is_known else None)
+        Files are looked at as the engine asks for them, so that they wait here no longer than in it.
+        """
+        waiting: deque[_Planned] = deque()
+        for read in engine.read(self._unread(files, waiting)):
+            while not isinstance(one := waiting.popleft(), _Unread):
+                yield one
+            yield self._noted(one, read)
+        for one in waiting:
+            if isinstance(one, _Unread):
+                raise IndexStateError(f"the engine did not read {one.file.source!r}; take the engine 'local'")
+            yield one
 
-    def _noted(
-        self, file: CorpusFile, content: str | None, items: Iterable[Article | Skipped]
-    ) -> Iterator[Article | Skipped]:
+    def _unread(self, files: Iterable[CorpusFile | Skipped], waiting: deque[_Planned]) -> Iterator[CorpusFile]:
+        """The files that are to be read; these and what is known of the others are put into `waiting`."""
+        for found in files:
+            planned: _Planned = [found] if isinstance(found, Skipped) else self._known_items(found)
+            waiting.append(planned)
+            if isinstance(planned, _Unread):
+                yield planned.file
+
+    def _known_items(self, file: CorpusFile) -> _Planned:
+        content = content_of(file.path, fingerprint=self._fingerprint(file))
+        items = self.sources.get(file.path, content) if content else None
+        if items is None or any(isinstance(one, ArticleRef) and one.article_id not in self.known for one in items):
+            return _Unread(file, content)
+        return items
+
+    def _noted(self, looked_at: _Unread, items: Iterable[Article | Skipped]) -> Iterator[Article | Skipped]:
         """The items of a file that is read, which are noted unless it changed meanwhile or could not be had."""
+        file, content = looked_at.file, looked_at.content
         read: list[ArticleRef | Skipped] = []
         for item in items:
             if isinstance(item, NotFetched):
@@ -160,14 +180,18 @@ class _Reader:
         """What cannot be had is skipped.
 
         Raises:
-            CorpusError: the network failed, and articles that may be in the index would be deleted for that.
+            CorpusError: it is not gone, and articles of it that are in the index would be deleted.
         """
-        if item.may_pass and self.known and self.sources.may_know(file.path):
+        if not item.is_gone and self._came_from(file.source):
             raise CorpusError(
                 f"{str(file.path)!r} was read before and {item.reason}; the index stays as it is, index again when it "
-                "can be reached"
+                "can be had, or take it out of the corpus"
             )
         return Skipped(item.source, item.line, item.reason)
+
+    def _came_from(self, source: str) -> bool:
+        """Whether an article is known by this source, or by a line of it."""
+        return any(ref.source == source or ref.source.startswith(f"{source}:") for ref in self.known.values())
 
     def _fingerprint(self, file: CorpusFile) -> str:
         return f"{self.fingerprint} {file.source}"

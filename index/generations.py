@@ -34,7 +34,7 @@ from filelock import FileLock, Timeout
 from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, IndexWriteError
 from index.records import Progress
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 4  # of shared ones, too, whose tables have a version of their own (index/postgres.py)
 POINTER = "CURRENT"
 BUILDING = "building"
 WRITER_LOCK, WRITER = "writer.lock", "writer.json"
@@ -225,7 +225,7 @@ def publish(data_dir: Path, building: Path) -> str:
     for path in building.rglob("*"):
         _sync(path)
     _sync(building)
-    name = f"g-{_last_number(data_dir) + 1:04d}"
+    name = name_of(_last_number(data_dir) + 1)
     os.replace(building, root / name)
     _sync(root)
     write_durably(root / POINTER, name)
@@ -262,7 +262,7 @@ def remove_unused(data_dir: Path) -> None:
     """
     current = current_generation(data_dir)
     for name in generation_names(data_dir):
-        if current is None or _number(name) >= _number(current):
+        if current is None or number_of(name) >= number_of(current):
             continue
         path = index_root(data_dir) / name
         with suppress(OSError):
@@ -277,7 +277,7 @@ def remove_unused(data_dir: Path) -> None:
 def generation_names(data_dir: Path) -> list[str]:
     """Names of the generations on disk, oldest first."""
     names = [path.name for path in index_root(data_dir).glob("g-*")]
-    return sorted(filter(NAME.fullmatch, names), key=_number)
+    return sorted(filter(NAME.fullmatch, names), key=number_of)
 
 
 def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Manifest, which checks their names
@@ -288,11 +288,24 @@ def new_manifest(**values: Any) -> Manifest:  # noqa: ANN401 - the fields of Man
 def _last_number(data_dir: Path) -> int:
     """Of the generations that there are or, as no name may come again while somebody reads, that should serve."""
     named = current_generation(data_dir)
-    return max(map(_number, [*generation_names(data_dir), *filter(None, [named])]), default=0)
+    return max(map(number_of, [*generation_names(data_dir), *filter(None, [named])]), default=0)
 
 
-def _number(name: str) -> int:
-    return int(name[2:])
+def name_of(number: int) -> str:
+    """The name of a generation."""
+    return f"g-{number:04d}"
+
+
+def number_of(name: str) -> int:
+    """The number of a generation.
+
+    Raises:
+        IndexDamagedError: it is no name of one.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise IndexDamagedError(f"{name!r} is no generation; run: otvet index")
+    return int(match[1])
 
 
 def now() -> str:

@@ -9,7 +9,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -125,7 +125,11 @@ def read_listing(
 def count_values(connection: sqlite3.Connection, column: str) -> list[ValueCount]:
     """The values of a column that are not empty, most frequent first, equally frequent ones by the alphabet."""
     query = f"select {column}, count(*) from articles where coalesce({column}, '') != '' group by {column}"
-    counts = [ValueCount(*row) for row in connection.execute(query)]
+    return most_first(ValueCount(*row) for row in connection.execute(query))
+
+
+def most_first(counts: Iterable[ValueCount]) -> list[ValueCount]:
+    """Counts in order: most frequent first, equally frequent ones by the alphabet."""
     return sorted(counts, key=lambda count: (-count.n_articles, sort_key(count.value), count.value))
 
 

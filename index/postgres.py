@@ -11,15 +11,16 @@ come, which nobody sees before it is published, and so an article costs what it 
 
 Decision: PostgreSQL, of the stores that could hold what Chroma's server does not (texts, ranked keywords): one small
 server that everybody's Debian, cloud and laptop has, transactions, and locks that end with their connection, which is
-what generations need (index/shared_generations.py). What its own ranking lacks is told in index/shared_lexical.py.
+what generations need (index/shared_catalog.py). What its own ranking lacks is told in index/shared_lexical.py.
 
 Decision: numbers of rows and positions are never given twice, so what a broken build has left in Chroma can never be
 taken for something else; numbers that were given away for nothing are gaps.
 """
 
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 from weakref import WeakKeyDictionary
 
@@ -29,14 +30,23 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 CONNECT_TIMEOUT_S = 5
-# A server that has gone without a word is noticed within half a minute.
+# A server that has gone without a word is noticed within half a minute, and by the server so is a client: it would keep
+# its locks for two hours else.
 DEAD_PEERS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+DEAD_CLIENTS = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
 NO_RESOURCES = "53"  # how codes of errors begin that tell of a full disk, memory or limit
 POOL_SIZE = 16  # connections of a process at most
 IDLE_S = 1.0
 SCHEMA_VERSION = 1
 VISIBLE = "since <= %(generation)s and (until is null or until > %(generation)s)"
 """The condition on rows of a generation, whose number is the parameter `generation`."""
+LOCK: LiteralString = "hashtext('otvet ' || current_schema()), %s"
+"""The key of an advisory lock, which takes a number."""
 
 # Bytes are kept as they are (`external`): they are vectors, which do not shrink.
 TABLES: LiteralString = """
@@ -53,8 +63,12 @@ create table generations (
     number int primary key,
     manifest text not null,                   -- JSON; `jsonb` takes no NUL and no half of a surrogate pair
     lineage int not null,                     -- of index/shared_words.py and of the collections in Chroma
-    n_rows bigint not null                    -- numbers of its chunks are below
+    n_rows bigint not null,                   -- numbers of its chunks are below
+    terms text[] not null,                    -- its frequent words
+    vectors bytea not null,                   -- (n, width) float32: of these
+    means bytea not null                      -- (2, width) float32
 );
+alter table generations alter vectors set storage external;
 create table draft (
     is_only boolean primary key default true check (is_only),
     number int not null,                      -- of the generation that it is to be
@@ -126,13 +140,6 @@ create table words (
     primary key (lineage, term)
 );
 alter table words alter sum set storage plain;
-create table frequent_words (
-    generation int primary key,
-    terms text[] not null,
-    vectors bytea not null,                   -- (n, width) float32
-    means bytea not null                      -- (2, width) float32
-);
-alter table frequent_words alter vectors set storage external;
 create table writer (
     is_only boolean primary key default true check (is_only),
     host text not null,
@@ -177,20 +184,18 @@ class Database:
                 connect_timeout=int(own.get("connect_timeout") or CONNECT_TIMEOUT_S),
                 **DEAD_PEERS,
                 application_name="otvet",
-                options=f"{own.get('options') or ''} -c search_path={schema}".strip(),
             )
         except (ProgrammingError, ValueError) as exc:
             raise SettingsError("OTVET_POSTGRES_URL is no address such as postgresql://user@host/name") from exc
         self.schema = schema
-        self.place = "PostgreSQL at {}:{}, schema {}".format(
-            own.get("host") or "the local socket", own.get("port") or 5432, schema
-        )
+        self.place = f"PostgreSQL at {_server(own)}, schema {schema}"
         self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
             self._address,
             min_size=0,
             max_size=POOL_SIZE,
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=CONNECT_TIMEOUT_S,  # it tries ever more seldom, so that soon it must begin again
+            configure=self._configure,
             check=_check_if_idle,
             kwargs={"autocommit": True},
             open=True,
@@ -214,10 +219,13 @@ class Database:
                 with self._pool.connection() as connection:
                     self._is_away = False
                     yield connection
-            except PoolTimeout:
+            except PoolTimeout as exc:
                 self._is_away = True
                 self.connect().close()  # says why, which the pool does not
-                raise
+                self._is_away = False
+                raise IndexUnreachableError(
+                    f"all connections to {self.place} are in use, of this process {POOL_SIZE}; try again later"
+                ) from exc
 
     def connect(self) -> "Connection[Any]":
         """A connection apart from the pool, to be closed: for what has to last as long as a connection does.
@@ -227,14 +235,24 @@ class Database:
         """
         from psycopg import connect
 
-        with self.errors():
-            return connect(self._address, autocommit=True)
+        with self.errors(), ExitStack() as failing:
+            connection = failing.enter_context(closing(connect(self._address, autocommit=True)))
+            self._configure(connection)
+            failing.pop_all()
+        return connection
+
+    def _configure(self, connection: "Connection[Any]") -> None:
+        """Not in the address, whose `options` PgBouncer refuses or drops."""
+        values = {"search_path": self.schema, **DEAD_CLIENTS}
+        connection.execute(
+            "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) _(name, value)",
+            [list(values), list(values.values())],
+        )
 
     @contextmanager
     def errors(self, *, writing: bool = False) -> Iterator[None]:
         """Errors of psycopg as ours."""
         import psycopg
-        from psycopg_pool import PoolTimeout
 
         try:
             yield
@@ -245,15 +263,16 @@ class Database:
         ) as exc:
             raise IndexDamagedError(
                 f"{self.place} lacks tables ({_line(exc)}); run: otvet index. If that says the same, some are there "
-                "still: drop the schema first, or set OTVET_POSTGRES_SCHEMA"
+                "still: give another schema in OTVET_POSTGRES_SCHEMA. To drop this one instead, first save: otvet "
+                "feedback export"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
             kind = IndexWriteError if writing else IndexDamagedError
             raise kind(
                 f"{self.place} refuses a right ({_line(exc)}); grant it to the role of OTVET_POSTGRES_URL"
             ) from exc
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:
-            if isinstance(exc, psycopg.Error) and (exc.sqlstate or "").startswith(NO_RESOURCES):
+        except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
+            if (exc.sqlstate or "").startswith(NO_RESOURCES):
                 no_room = IndexWriteError if writing else IndexUnreachableError
                 raise no_room(f"{self.place} has not enough room ({_line(exc)}); make room there") from exc
             raise IndexUnreachableError(
@@ -316,6 +335,15 @@ class Database:
     def close(self) -> None:
         """Close the connections of the pool."""
         self._pool.close()
+
+
+def _server(given: Mapping[str, Any]) -> str:
+    """How messages name the server: what the URL leaves out libpq takes from elsewhere."""
+    host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST")
+    service = given.get("service") or os.environ.get("PGSERVICE")
+    if service and not host:
+        return f"service {service}"
+    return f"{host or 'the local socket'}:{given.get('port') or os.environ.get('PGPORT') or 5432}"
 
 
 def _check_if_idle(connection: "Connection[Any]") -> None:

@@ -5,7 +5,8 @@
 
 The draft stays with the process that builds. Tasks are sent files to read, actors that hold the model are sent articles
 to embed; both send back what came of it. So a file's path must lead to the same file on every node, as on a shared file
-system, and Otvet, of one version, be installed there; each node writes out the bundled model once.
+system (where it leads nowhere, the build ends), and Otvet, of one version, be installed there; each node writes out the
+bundled model once.
 
 Decision: articles go out as Ray Data's own blocks, in lots of at most `LOT_BYTES`, each a dataset with a pool of actors
 of its own, not by a source of our own making that one pool would ask. Then all that has to last is in Ray's hands: it
@@ -28,7 +29,9 @@ No GPU was at hand: that actors take one each is written after Ray's documentati
 
 Bounds: the building process holds a lot twice while it is handed over, and then an article at a time; the object store
 (shared memory, which Ray spills to disk when full) holds a lot and, by Ray Data's back-pressure, results up to
-half of the store. 64 articles' results take 3 MB.
+half of the store. 64 articles' results take 3 MB. What is spilled lies on the nodes' disks as it is: articles, and of
+files to read the URLs with what they hold of secrets. A cluster that is started here spills into a folder of this user
+alone, which goes with it.
 
 Decision: a cluster is joined by the process that builds, on one of its nodes. Ray's client ("ray://" in `ray.init`),
 for who is outside of it, cannot run Ray Data: tried with 2.60, AttributeError: 'Worker' object has no attribute
@@ -39,7 +42,8 @@ head was killed or some seconds after this machine's node was, and says so on st
 commit, and the next build goes on with it. Where Ray raises an error instead, that is an IndexStateError.
 
 Decision: the cluster that is started here listens on loopback alone, asks for a token made for it, as who reaches
-Ray's ports may run anything, and reports no usage. Of a cluster that is joined its operator takes care.
+Ray's ports may run anything, and reports no usage. Of a cluster that is joined its operator takes care. What is set
+for Ray in the environment is taken back at the end; the token stays the same, as Ray reads it once in a process.
 """
 
 import logging
@@ -47,9 +51,15 @@ import os
 import pickle
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from itertools import chain, groupby, islice
 from operator import itemgetter
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -58,12 +68,14 @@ from index.build_engine import ARTICLES_AT_ONCE
 from index.drafts import EmbeddedChunk
 from index.embedder import ArticleEmbedder
 from index.embedding import EmbeddingModel, Vectors
-from index.errors import IndexStateError, OtvetError, SettingsError
+from index.errors import CorpusError, IndexStateError, OtvetError, SettingsError
 from index.readers import CorpusFile
 from index.records import Article, Skipped
 
 if TYPE_CHECKING:
     from ray.data import Dataset as Dataset
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """Of a dataset: one column of bytes, as Ray Data would take Python's values apart."""
@@ -106,8 +118,7 @@ class RayEngine:
         self, make_model: Callable[[], EmbeddingModel], *, address: str | None = None, uses_gpu: bool = False
     ) -> None:
         self._make_model, self._address, self._uses_gpu = make_model, address, uses_gpu
-        self._is_ours = False
-        self._folder: TemporaryDirectory[str] | None = None
+        self._ending = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -115,20 +126,14 @@ class RayEngine:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._is_ours:
-            import ray
-
-            ray.shutdown()
-            self._is_ours = False
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._ending.close()
 
     def read(self, files: Iterable[CorpusFile]) -> Iterator[Iterable[Article | Skipped]]:
         """See `BuildEngine`. Files are taken up to `FILES_AT_ONCE` ahead."""
         waiting = iter(files)
         while some := list(islice(waiting, FILES_AT_ONCE)):
             self._join()
-            tasks = self._dataset((pickle.dumps(one) for one in enumerate(some)), a_task=FILES_A_TASK)
+            tasks = self._dataset((pickle.dumps(one) for one in enumerate(map(_anywhere, some))), a_task=FILES_A_TASK)
             for _, pieces in groupby(_results(tasks.flat_map(_read)), key=itemgetter(0)):
                 yield chain.from_iterable(items for _, items in pieces)
 
@@ -147,16 +152,23 @@ class RayEngine:
             )
 
     def _join(self) -> None:
-        os.environ.update(QUIET if self._address else QUIET | LOOPBACK)  # Ray reads them when it is imported
+        is_joined = _is_joined()
+        if not is_joined:
+            own = {} if self._address else LOOPBACK | {"RAY_AUTH_TOKEN": _token()}
+            self._ending.enter_context(_environment(QUIET | own))  # Ray reads some when it is imported
         try:
-            import ray
-            import ray.data
+            for name in ("ray", "ray.data"):
+                import_module(name)
         except ImportError as exc:
             raise SettingsError(
                 f"the engine 'ray' cannot be loaded ({exc}); run: pip install 'otvet[ray]', or take the engine 'local'"
             ) from exc
-        if ray.is_initialized():
-            return
+        if not is_joined:
+            self._start()
+
+    def _start(self) -> None:
+        import ray
+
         try:
             _check_answers(self._address)
             ray.init(
@@ -170,13 +182,12 @@ class RayEngine:
                 f"Ray at {self._address or 'local'!r} cannot be joined ({exc}); run this on a node of a running "
                 "cluster and name its address, or take the engine 'local'"
             ) from exc
-        self._is_ours = True
+        self._ending.callback(ray.shutdown)
 
     def _own_cluster(self) -> dict[str, Any]:
         """What `ray.init` is told of it. Logs, sockets and what is spilled are in a folder that goes with it."""
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        self._folder = TemporaryDirectory(prefix="otvet-ray-", ignore_cleanup_errors=True)
-        return {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": self._folder.name}
+        folder = self._ending.enter_context(TemporaryDirectory(prefix="otvet-ray-", ignore_cleanup_errors=True))
+        return {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
 
     def _dataset(self, rows: Iterable[bytes], *, a_task: int) -> "Dataset":
         """Of pickled values, in order, `a_task` of them each."""
@@ -191,6 +202,38 @@ class RayEngine:
         items: list[Row] = [{"pickled": row} for row in rows]
         with DataContext.current(context):
             return ray.data.from_items(items, override_num_blocks=-(-len(items) // a_task))
+
+
+def _is_joined() -> bool:
+    """Whether this process is in a cluster; Ray is not imported for that."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
+
+
+@cache
+def _token() -> str:
+    """Of the clusters that this process starts."""
+    return secrets.token_hex(32)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Sets these variables, and puts back what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _anywhere(file: CorpusFile) -> CorpusFile:
+    """The same file, for a process with another working directory."""
+    return replace(file, path=file.path.absolute()) if isinstance(file.path, Path) else file
 
 
 def _check_answers(address: str | None) -> None:
@@ -224,12 +267,22 @@ def _results(dataset: "Dataset") -> Iterator[Any]:
             if isinstance(made, OtvetError):
                 raise made
             yield made
-    except RayTaskError:
-        raise  # a fault of ours or of a reader's, told with its trace
+    except RayTaskError as exc:  # a fault of ours, of a reader's or of the model's
+        log.debug("a task failed", exc_info=exc)
+        raise IndexStateError(
+            f"a task of Ray failed ({_told(exc.cause)}); what was embedded is kept. The engine 'local' tells where it "
+            "happens"
+        ) from exc
     except RayError as exc:
         raise IndexStateError(
             f"Ray's cluster is gone or failed ({exc}); what was embedded is kept, run again: otvet index"
         ) from exc
+
+
+def _told(cause: BaseException) -> str:
+    """What failed, in one line; Ray adds lines of its own."""
+    said = next((one for one in cause.args if isinstance(one, str)), "")
+    return ": ".join([type(cause).__name__, *said.splitlines()[:1]])
 
 
 def _lot(articles: Iterator[Article]) -> Iterator[bytes]:
@@ -244,13 +297,22 @@ def _lot(articles: Iterator[Article]) -> Iterator[bytes]:
 def _read(row: Row) -> Iterator[Row]:
     """In a task: what a file holds, in pieces with the file's number; the last one is empty."""
     number, file = pickle.loads(row["pickled"])
-    items = iter(file.read())
     try:
+        _check_here(file)
+        items = iter(file.read())
         while piece := list(islice(items, ARTICLES_AT_ONCE)):
             yield {"pickled": pickle.dumps((number, piece))}
         yield {"pickled": pickle.dumps((number, []))}
     except OtvetError as exc:
         yield {"pickled": pickle.dumps(exc)}
+
+
+def _check_here(file: CorpusFile) -> None:
+    if isinstance(file.path, Path) and not os.path.exists(file.path):
+        raise CorpusError(
+            f"{file.source!r} is not on the node {socket.gethostname()!r}; put the corpus where all nodes see it, or "
+            "take the engine 'local'"
+        )
 
 
 class _Embedding:

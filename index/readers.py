@@ -9,9 +9,8 @@ or file by file, so that a file whose content is known need not be read:
 A place may be a folder or a file here, or one elsewhere (index/remote.py).
 
 The formats themselves are in `index.formats` (one article a file), `index.tables` and `index.parquet` (one a row).
-Another format is an
-entry point of the group "otvet.readers": its name is the suffix without the dot, its value a `Reader`. It may replace a
-reader that is built in.
+Another format is an entry point of the group "otvet.readers": its name is the suffix without the dot, its value a
+`Reader`. It may replace a reader that is built in.
 """
 
 import os
@@ -265,7 +264,7 @@ def _read_file(file: CorpusFile) -> Iterator[Article | Skipped]:
         else:
             yield from _read_path(file.path, file)
     except FetchError as exc:
-        yield NotFetched(file.source, None, f"it cannot be fetched: {exc}", exc.may_pass)
+        yield NotFetched(file.source, None, f"it cannot be fetched: {exc}", exc.is_gone)
     except BadArticleError as exc:
         yield Skipped(file.source, exc.line, str(exc))
 

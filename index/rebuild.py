@@ -1,10 +1,11 @@
 """From article files to a published generation: the difference first, and only that is embedded.
 
     read         what the corpus holds, and what of it is new (index/difference.py)
-    begin        a draft from the generation that serves, or the one that an earlier build left (index/drafts.py)
+    begin        a draft from the generation that serves, or the one that an earlier build left (index/drafts.py; of a
+                 shared index index/shared_draft.py)
     embed        the new articles, batch after batch, each committed
-    derive       keyword leg, words and Chroma (index/deriving.py)
-    publish      in one step (index/generations.py)
+    derive       keyword leg, words and Chroma (index/deriving.py or index/shared_deriving.py)
+    publish      in one step (index/generations.py or index/shared_writer.py)
 
 A build that fails leaves the serving generation as it is, and its draft to the next one.
 """
@@ -60,6 +61,7 @@ def build_index(
         CorpusError: a path does not exist, or there is no article at all under `paths`.
         IndexLockedError: another process is building.
         IndexWriteError: the disk is full, or may not be written to.
+        IndexUnreachableError: a server of a shared index cannot be reached.
     """
     with closing(open_catalog(settings)) as catalog, catalog.writing() as writer:
         build = _Build(paths, settings, model, catalog, writer, engine or LocalEngine(model), progress)

@@ -36,10 +36,11 @@ log = logging.getLogger(__name__)
 PAUSES_S = (1.0, 4.0)  # before an object is tried a second and a third time
 SILENCE_S = 60.0  # so long a web server may send nothing
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-REFUSED = {401: "access is denied", 403: "access is denied", 404: "it is not there", 410: "it is not there"}
+DENIED, GONE = (401, 403), (404, 410)
 
 _URL = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
 _URL_USER = re.compile(r"^(\w[\w+.-]*://)[^/?#]*@")
+_LEFT_OUT = re.compile(r"^\w[\w+.-]*://\.\.\.@|\?\.\.\.$")
 _MODIFIED = ("LastModified", "last_modified", "updated", "mtime", "Last-Modified", "created")
 _READ_AT_ONCE = 2**20  # bytes
 
@@ -103,8 +104,10 @@ class RemoteObject:
         Raises:
             FetchError: it cannot be had, not at the third try either where the network fails.
         """
-        with _translated(self.url):
+        try:
             scratch = tempfile.TemporaryDirectory(prefix="otvet-")
+        except OSError as exc:  # which may say that a file is not there
+            raise FetchError(f"there is no temporary folder for it ({exc}); set TMPDIR", may_pass=False) from exc
         with scratch as folder:
             target = Path(folder) / f"object{self.suffix}"
             self._fetch(target)
@@ -142,19 +145,20 @@ class FetchError(Exception):
     """An object cannot be had. Never leaves `index`, hence no child of OtvetError.
 
     Attributes:
-        may_pass: whether the network or the server failed, rather than that the object is not there or is refused.
+        may_pass: whether it may be had at another try, as the network or the server failed.
+        is_gone: whether it is not there, rather than not to be had.
     """
 
-    def __init__(self, reason: str, *, may_pass: bool) -> None:
+    def __init__(self, reason: str, *, may_pass: bool = False, is_gone: bool = False) -> None:
         super().__init__(reason)
-        self.may_pass = may_pass
+        self.may_pass, self.is_gone = may_pass, is_gone
 
 
 @dataclass(frozen=True, slots=True)
 class NotFetched(Skipped):
-    """Skipped, as it could not be had now. `may_pass` is that of FetchError."""
+    """Skipped, as it could not be had now. `is_gone` is that of FetchError."""
 
-    may_pass: bool
+    is_gone: bool
 
 
 def place_of(text: str) -> Place:
@@ -162,6 +166,11 @@ def place_of(text: str) -> Place:
     if _scheme(text) == "file" and "://" in text:
         return Path(url2pathname(urlsplit(text).path))
     return RemotePlace(text) if "://" in text else Path(text)
+
+
+def is_whole(shown: str) -> bool:
+    """Whether what `str` gives of a place is all of it, so that it leads there again."""
+    return _LEFT_OUT.search(shown) is None
 
 
 def objects_of(place: RemotePlace) -> list[tuple[str, RemoteObject]]:
@@ -196,10 +205,13 @@ def _walk(fs: "AbstractFileSystem", root: str) -> Iterator[tuple[str, Mapping[st
     """All files below `root`, each with its path from there and what was listed of it, in any order."""
     waiting = [root]
     while waiting:
-        for info in fs.ls(waiting.pop(), detail=True):
+        folder = waiting.pop()
+        for info in fs.ls(folder, detail=True):
             inside = info["name"].removeprefix(root).strip("/")
             if not inside or inside.rpartition("/")[2].startswith("."):
-                continue  # it lists itself, as where a folder has a marker, or is hidden
+                continue  # it is hidden
+            if info["name"].strip("/") == folder.strip("/"):
+                continue  # it lists itself, as where a folder has a marker
             if info["type"] == "directory":
                 waiting.append(info["name"])
             else:
@@ -243,10 +255,10 @@ def _translated(url: str) -> Iterator[None]:
         hides_cause = isinstance(exc, FileNotFoundError) and _is_web(url)  # whatever fsspec's web meets
         cause = (exc.__cause__ if hides_cause else None) or exc
         status = getattr(cause, "status", None)
-        if status in REFUSED:
-            raise FetchError(REFUSED[status], may_pass=False) from exc
-        if isinstance(cause, FileNotFoundError | PermissionError):
-            raise FetchError(REFUSED[404 if isinstance(cause, FileNotFoundError) else 403], may_pass=False) from exc
+        if status in GONE or isinstance(cause, FileNotFoundError):
+            raise FetchError("it is not there", is_gone=True) from exc
+        if status in DENIED or isinstance(cause, PermissionError):
+            raise FetchError("access is denied") from exc
         raise FetchError(_told(cause, url), may_pass=True) from exc
 
 
@@ -282,8 +294,8 @@ def _path(url: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """A URL without what may be secret; "?..." stands where something was left out."""
-    known = _URL_USER.sub(r"\1", url)
+    """A URL without what may be secret; "...@" and "?..." stand where something was left out."""
+    known = _URL_USER.sub(r"\1...@", url)
     if not _is_web(url):
         return known
     address, asked, _ = known.partition("?")

@@ -39,7 +39,8 @@ class Index:
     Raises:
         IndexMissingError: nothing was indexed yet.
         IndexMismatchError: the index was built with another embedding model or chunk size.
-        IndexDamagedError: the files contradict each other.
+        IndexDamagedError: what is there contradicts itself.
+        IndexUnreachableError: a server of a shared index cannot be reached.
     """
 
     def __init__(self, settings: IndexSettings, model: EmbeddingModel) -> None:
@@ -50,6 +51,7 @@ class Index:
         self._following = Lock()  # of the opening of a generation
         self._refused: str | None = None
         self._refused_until = 0.0
+        self._asked_again_at = 0.0  # what serves, after the server was away
         try:
             self._current = self._open_current()
         except BaseException:
@@ -106,6 +108,8 @@ class Index:
         if not self._following.acquire(blocking=False):
             return
         try:
+            if time.monotonic() < self._asked_again_at:
+                return
             name = None
             try:
                 name = self.catalog.current()
@@ -119,7 +123,10 @@ class Index:
                     log.error("generation %s cannot serve, %s goes on: %s", name, self._current.name, exc)
                 self._refused = name or str(exc)
                 comes_back = isinstance(exc, IndexUnreachableError)
-                self._refused_until = time.monotonic() + TRY_AGAIN_S if comes_back else math.inf
+                again_at = time.monotonic() + TRY_AGAIN_S
+                self._refused_until = again_at if comes_back else math.inf
+                if comes_back and name is None:
+                    self._asked_again_at = again_at
                 return
             with self._lock:
                 previous, self._current = self._current, generation

@@ -28,6 +28,7 @@ from index.listing import (
     MonthCount,
     Order,
     ValueCount,
+    most_first,
     sort_key,
 )
 from index.postgres import VISIBLE, Database
@@ -213,8 +214,7 @@ class SharedArticles:
     def _count_values(self, column: str) -> list[ValueCount]:
         where = _Where((f"{column} != ''",), {})
         rows = self._rows(f"select {column}, count(*) from articles", where, f"group by {column}")
-        counts = [ValueCount(*row) for row in rows]
-        return sorted(counts, key=lambda count: (-count.n_articles, sort_key(count.value), count.value))
+        return most_first(ValueCount(*row) for row in rows)
 
 
 def add_articles(connection: "Connection[Any]", number: int, pairs: Sequence[tuple[int, Article]]) -> None:

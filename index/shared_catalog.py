@@ -25,11 +25,21 @@ from uuid import uuid4
 
 import numpy as np
 
-from index.chroma_server import ChromaServer, ServerChunks
+from index.chroma_server import ChromaServer
 from index.errors import IndexDamagedError, IndexLockedError, IndexStateError, IndexWriteError
 from index.generation import Generation
-from index.generations import FORMAT_VERSION, LOCK_TIMEOUT_S, NAME, Manifest, Writer, index_root, now
-from index.postgres import Database
+from index.generations import (
+    FORMAT_VERSION,
+    LOCK_TIMEOUT_S,
+    Manifest,
+    Writer,
+    index_root,
+    name_of,
+    now,
+    number_of,
+)
+from index.postgres import LOCK, Database
+from index.server_chunks import ServerChunks
 from index.settings import IndexSettings
 from index.shared_articles import SharedArticles
 from index.shared_chunks import SharedChunks, load_places
@@ -46,8 +56,6 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5  # at the pointer
 BEAT_EVERY_S = 5.0  # of connections that hold a generation
 WRITER = 0  # no generation has this number, so its lock is the writer's
-LOCK = "hashtext('otvet ' || current_schema()), %s"
-"""The key of an advisory lock, which takes a number."""
 
 
 class SharedCatalog:
@@ -106,7 +114,7 @@ class SharedCatalog:
             ) from exc
 
     def open(self, name: str) -> Generation:
-        """See `Catalog`. Takes memory for each article and chunk, about 250 and 25 bytes."""
+        """See `Catalog`. Takes memory for each article and chunk, about 250 and 24 bytes."""
         number = number_of(name)
         with ExitStack() as stack:
             hold = stack.enter_context(closing(self._hold(number)))
@@ -271,23 +279,6 @@ class _Hold:
         """Let it be removed."""
         with self._lock:
             self._connection.close()
-
-
-def name_of(number: int) -> str:
-    """The name of a generation."""
-    return f"g-{number:04d}"
-
-
-def number_of(name: str) -> int:
-    """The number of a generation.
-
-    Raises:
-        IndexDamagedError: it is no name of one.
-    """
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise IndexDamagedError(f"{name!r} is no generation; run: otvet index")
-    return int(match[1])
 
 
 @contextmanager

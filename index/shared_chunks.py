@@ -1,7 +1,7 @@
 """Chunks of a shared index in PostgreSQL: where they are, their vectors, sentences and words.
 
 Bytes are those of index/vectors.py and index/late_interaction.py, and so are the formulas, so a shared index finds to
-the last bit what one in files finds. Where the chunks are is held in memory, 20 bytes a chunk; the rest is read when it
+the last bit what one in files finds. Where the chunks are is held in memory, 24 bytes a chunk; the rest is read when it
 is asked for, all of a call with one statement.
 
 Decision: FEW. Milliseconds (p50) and recall of the 50 nearest of those that a mask lets through, 100,000 made chunks of
@@ -29,13 +29,12 @@ from index.parts import NearestChunks
 from index.postgres import Database
 from index.rows import Mask
 from index.sentences import Span
-from index.vectors import ChunkPlace, Rows, best_of_each, products
+from index.vectors import SCANNED_AT_ONCE, ChunkPlace, Rows, best_of_each, products, rows_in
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 FEW = 5000  # rows that are compared exactly, rather than sought among those near to a query
-SCANNED_AT_ONCE = 16_384  # rows
 MORE = 1.25  # times as many are asked of Chroma as the share of those that pass lets expect
 MOST_ASKED = 20_000  # of Chroma
 
@@ -155,9 +154,7 @@ class SharedChunks:
 
     def rows_in(self, article: int, start: int, end: int) -> list[int]:
         """Rows of the chunks of an article that lie between two of its characters, in order."""
-        first, last = np.searchsorted(self.articles, [article, article + 1])
-        rows = range(int(first), int(last))
-        return [row for row in rows if start <= self._chunks["start"][row] and self._chunks["end"][row] <= end]
+        return rows_in(self.articles, self._chunks, article, start, end)
 
     def vectors(self, rows: Rows) -> Vectors:
         """Vectors of those chunks, (len(rows), dim)."""
@@ -242,4 +239,4 @@ class SharedChunks:
         try:
             return [stored[row] for row in row_ids]
         except KeyError as exc:
-            raise IndexDamagedError(f"{self._database.place} lacks chunk {exc}; run: otvet index") from exc
+            raise IndexDamagedError(f"{self._database.place} lacks chunk {exc}; run: otvet doctor --repair") from exc

@@ -1,6 +1,6 @@
 """What is made from articles and vectors of a shared draft: postings, words, and the chunks in Chroma.
 
-What is written is last at once and can be gone on with after a kill, but for the words: they are added up here and
+What is written lasts at once and can be gone on with after a kill, but for the words: they are added up here and
 written with the generation, so that they are never added twice.
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from index.chroma_server import ServerWriter
 from index.deriving import TELL_EVERY
 from index.embedding import Vectors
 from index.plain import words_at
 from index.postgres import Database
 from index.records import Article, Progress
+from index.server_chunks import ServerWriter
 from index.shared_articles import SharedArticles
 from index.shared_chunks import Places, load_places
-from index.shared_lexical import merge_segments, rows_covered, write_postings
+from index.shared_lexical import SharedKeywordIndex, merge_segments, rows_covered, write_postings
 from index.vectors import Rows
 from index.words import WordSums
 
@@ -82,26 +82,20 @@ def derive_shared(
         means: of `mean_states`.
         scratch: a directory for a file of sums.
         tell: told the stages "words" and "store", in chunks.
+
+    Raises:
+        IndexDamagedError: what the base has cannot be gone on from.
     """
     with closing(SharedArticles(database, number)) as articles:
-        n_before = _number(connection, "select n_rows from generations where number = %s", base) if base else 0
-        n_rows = _number(connection, "select next_row from state")
+        n_before = _value(connection, "select n_rows from generations where number = %s", base) if base else 0
+        n_rows = _value(connection, "select next_row from state")
         places = load_places(connection, articles.positions, n_rows=n_rows)
         new = _Rows(database, articles, places)
-        n_new = new.n_from(n_before)
-        path = scratch / "words.sums"
-        path.unlink(missing_ok=True)
-        words = WordSums(path, means.shape[1])
-        covered = max(n_before, rows_covered(connection, number))
-        n_done = n_new - new.n_from(covered)
-        write_postings(
-            connection, number, new.texts(covered), tell=lambda done: tell("words", n_done + done, 2 * n_new)
-        )
+        _add_postings(connection, number, new, n_before, tell)
         merge_segments(connection, number, places.row_ids)
-        for done, (article, starts, packed) in enumerate(new.words(n_before), start=1):
-            words.add(words_at(article, starts), packed)
-            if done % TELL_EVERY == 0 or done == n_new:
-                tell("words", n_new + done, 2 * n_new)
+        SharedKeywordIndex(database, number, places.row_ids)  # the base may have lost segments
+        path = scratch / "words.sums"
+        words = _new_words(path, means.shape[1], new, n_before, tell)
         if base:
             _remove_gone(database, connection, number, base, words)
         _store(chunks, new, n_before, tell)
@@ -160,6 +154,25 @@ class _Rows:
             yield from found
 
 
+def _add_postings(connection: "Connection[Any]", number: int, new: _Rows, n_before: int, tell: Progress) -> None:
+    """Write those that an earlier build has not written; the first of two rounds through the new chunks."""
+    covered = max(n_before, rows_covered(connection, number))
+    n_new = new.n_from(n_before)
+    n_done = n_new - new.n_from(covered)
+    write_postings(connection, number, new.texts(covered), tell=lambda done: tell("words", n_done + done, 2 * n_new))
+
+
+def _new_words(path: Path, width: int, new: _Rows, n_before: int, tell: Progress) -> WordSums:
+    """The words of the new chunks, added up in a new file; the second round."""
+    path.unlink(missing_ok=True)
+    words, n_new = WordSums(path, width), new.n_from(n_before)
+    for done, (article, starts, packed) in enumerate(new.words(n_before), start=1):
+        words.add(words_at(article, starts), packed)
+        if done % TELL_EVERY == 0 or done == n_new:
+            tell("words", n_new + done, 2 * n_new)
+    return words
+
+
 def _remove_gone(database: Database, connection: "Connection[Any]", number: int, base: int, words: WordSums) -> None:
     """Take away the words of articles that the base has and the draft has not."""
     gone = [row[0] for row in connection.execute(GONE, {"number": number}).fetchall()]
@@ -195,6 +208,6 @@ def _store(chunks: ServerWriter, new: _Rows, n_before: int, tell: Progress) -> N
         tell("store", min(at + AT_ONCE, len(ids)), len(ids))
 
 
-def _number(connection: "Connection[Any]", query: str, *values: object) -> int:
+def _value(connection: "Connection[Any]", query: str, *values: object) -> int:
     found = connection.execute(query, values).fetchone()
     return int(found[0]) if found is not None else 0

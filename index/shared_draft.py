@@ -1,6 +1,6 @@
 """A generation of a shared index in the making: rows that came with its number, which nobody sees yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from index.articles import ArticleRef
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 class SharedDraft:
-    """See `DraftChanges`. A context manager. Everything between two commits is one transaction."""
+    """See `DraftChanges`. A context manager. Everything between two commits is one transaction.
 
-    def __init__(self, connection: "Connection[Any]", number: int) -> None:
-        self._connection, self._number = connection, number
+    Args:
+        connection: holds the writer's lock.
+        number: of the generation to come.
+        drop: takes what an earlier build may have put into Chroma of articles that came with the draft.
+    """
+
+    def __init__(self, connection: "Connection[Any]", number: int, *, drop: Callable[[Sequence[str]], None]) -> None:
+        self._connection, self._number, self._drop = connection, number, drop
         self._begin_batch()
 
     def _begin_batch(self) -> None:
@@ -46,6 +52,8 @@ class SharedDraft:
 
     def commit(self) -> None:
         """See `DraftChanges`."""
+        if self._gone:
+            self._drop(self._gone)
         with self._connection.transaction():
             if self._gone:
                 end_articles(self._connection, self._number, self._gone)

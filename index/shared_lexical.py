@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from index.deriving import TELL_EVERY
 from index.errors import IndexDamagedError
 from index.lexical import Alternatives, Block, Bm25, Postings, Row, Scores, Term, block_of, row_of, rows_of, terms_of
 from index.postgres import VISIBLE, Database
@@ -46,7 +47,6 @@ SMALL = SPAN // 2  # a segment of fewer living rows is merged with its neighbour
 WORTH_IT = 16  # segments fewer that a merge has to bring, so that not every build writes the newest rows anew
 MAX_TERM_CHARS = 500  # PostgreSQL's index takes 2.7 kB; a longer term is known by its hash
 CACHE_BYTES = 64 * 2**20  # of each open generation
-TELL_EVERY = 256  # chunks
 
 RowIds = npt.NDArray[np.int64]
 """Numbers of rows that are there, each once and in order."""
@@ -138,6 +138,7 @@ class SharedKeywordIndex:
                 f"{database.place} has postings of {n_found} chunks of generation {generation}, not of {len(row_ids)}; "
                 "run: otvet doctor --repair"
             )
+        self._segments = segments
         self._places = {one.number: _Places(one, row_ids) for one in segments}
         self._formula = Bm25(np.concatenate([np.empty(0, np.int32), *lengths]), alive=np.ones(n_found, np.bool_))
         self._cache = _Cache(cache_bytes)
@@ -152,6 +153,18 @@ class SharedKeywordIndex:
     def shares(self, query: Sequence[Alternatives]) -> Scores:
         """How much of the query's weight each chunk holds, (n_chunks,), in [0, 1); see `Bm25.shares`."""
         return self._formula.shares(query, self._found(terms_of(query)))
+
+    def check(self) -> Iterator[str]:
+        """What is wrong with the postings, all of which are read: each chunk has as many as it has terms."""
+        for one in self._segments:
+            counted = np.zeros(one.n_rows, np.int32)
+            with self._database.connection() as connection, connection.cursor(binary=True) as cursor:
+                query = "select rows, counts from postings where segment = %s"
+                for rows, counts in cursor.stream(query, [one.number]):
+                    counted[np.frombuffer(rows, np.uint16)] += np.frombuffer(counts, np.uint16)
+                n_wrong = np.count_nonzero(counted != _lengths(connection, one))
+            if n_wrong:
+                yield f"postings of {n_wrong} chunks from {one.first_row} to {one.end - 1} are lost or too many"
 
     def _found(self, terms: Sequence[str]) -> dict[str, Term]:
         """Those of the terms that a chunk holds."""

@@ -1,7 +1,7 @@
 """The words of a shared index that are near in meaning (index/words.py), in PostgreSQL.
 
 The table `words` holds what all words of the newest generation add up to; a build adds what differs. The frequent ones
-of every generation are a row of `frequent_words`, which is all that a reader needs.
+of every generation are in its row of `generations`, which is all that a reader needs.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -35,18 +35,13 @@ def update_words(connection: "Connection[Any]", lineage: int, difference: WordSu
             _write(connection, lineage, _added(connection, lineage, lot))
 
 
-def write_frequent_words(connection: "Connection[Any]", lineage: int, number: int, means: Vectors) -> None:
-    """Choose the frequent words of a generation to come out of those of its lineage; `means` are of `mean_states`."""
+def choose_frequent_words(connection: "Connection[Any]", lineage: int, means: Vectors) -> FrequentWords:
+    """The frequent words of a generation to come, out of those of its lineage; `means` are of `mean_states`."""
     with connection.cursor(binary=True) as cursor:
         found = cursor.execute(
             "select term, n, sum from words where lineage = %s order by n desc, term limit %s", [lineage, MAX_WORDS]
         ).fetchall()
-    terms, vectors, _ = frequent_words(_sums(found, width=means.shape[1]), means)
-    connection.execute(
-        "insert into frequent_words (generation, terms, vectors, means) values (%s, %s, %b, %b) on conflict "
-        "(generation) do update set terms = excluded.terms, vectors = excluded.vectors, means = excluded.means",
-        [number, terms, vectors.tobytes(), means.astype(np.float32).tobytes()],
-    )
+    return frequent_words(_sums(found, width=means.shape[1]), means)
 
 
 def read_frequent_words(database: Database, generation: int) -> FrequentWords:
@@ -57,7 +52,7 @@ def read_frequent_words(database: Database, generation: int) -> FrequentWords:
     """
     with database.connection() as connection, connection.cursor(binary=True) as cursor:
         found = cursor.execute(
-            "select terms, vectors, means from frequent_words where generation = %s", [generation]
+            "select terms, vectors, means from generations where number = %s", [generation]
         ).fetchone()
     try:
         if found is None:

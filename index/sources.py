@@ -65,7 +65,6 @@ class SourceCache:
             path.unlink()
             self._connection = self._open(path)
         self._seen: list[tuple[str]] = []
-        self._is_new = self._connection.execute("select 1 from files limit 1").fetchone() is None
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
@@ -91,11 +90,6 @@ class SourceCache:
             return [_item(fields) for fields in json.loads(row[0])] if row else None
         except (ValueError, TypeError):  # damaged
             return None
-
-    def may_know(self, path: Path | RemoteObject) -> bool:
-        """Whether the file was read before, whatever it held; so of all where the cache began empty."""
-        found = self._connection.execute("select 1 from files where path = ?", (_key(path),)).fetchone()
-        return self._is_new or found is not None
 
     def put(self, path: Path | RemoteObject, content: str, items: Items) -> None:
         """Note what the file holds."""

@@ -17,7 +17,7 @@ cosines by less than 0.001.
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -139,9 +139,7 @@ class VectorIndex:
 
     def rows_in(self, article: int, start: int, end: int) -> list[int]:
         """Rows of the chunks of an article that lie between two of its characters, in order."""
-        first, last = np.searchsorted(self.articles, [article, article + 1])
-        rows = range(int(first), int(last))
-        return [row for row in rows if start <= self._chunks["start"][row] and self._chunks["end"][row] <= end]
+        return rows_in(self.articles, self._chunks, article, start, end)
 
     def vectors(self, rows: Rows) -> Vectors:
         """Vectors of those chunks, (len(rows), dim)."""
@@ -183,6 +181,23 @@ class VectorIndex:
         firsts, ends = self._chunks["first_sentence"][rows], self._ends[rows]
         spans = zip(firsts.tolist(), ends.tolist(), strict=True)
         return best_of_each(self._sentence_vectors.read(spans), ends - firsts, vector)
+
+
+def rows_in(
+    articles: npt.NDArray[np.integer], chunks: npt.NDArray[Any], article: int, start: int, end: int
+) -> list[int]:
+    """Rows of the chunks of an article that lie between two of its characters, in order.
+
+    Args:
+        articles: position of each chunk's article, (n_chunks,), in order.
+        chunks: with the fields `start` and `end`, (n_chunks,).
+        article: its position.
+        start: the first character.
+        end: the character behind the last one.
+    """
+    first, last = np.searchsorted(articles, [article, article + 1])
+    rows = range(int(first), int(last))
+    return [row for row in rows if start <= chunks["start"][row] and chunks["end"][row] <= end]
 
 
 def best_of_each(

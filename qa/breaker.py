@@ -114,7 +114,7 @@ class CircuitBreaker:
 
     def _count(self, works: bool | None, *, is_trial: bool) -> None:
         with self._lock:
-            was = self.state
+            was, n_failed = self.state, self._n_failed
             if is_trial:
                 self._is_tried = False
             if works:
@@ -123,4 +123,5 @@ class CircuitBreaker:
                 self._n_failed += 1
                 self._open_until = self._clock() + self._open_s
             if was != (now := self.state):
-                log.warning("the circuit to the language model is %s after %d failures", now, self._n_failed)
+                n_failed = max(n_failed, self._n_failed)
+                log.warning("the circuit to the language model is %s after %d failures", now, n_failed)

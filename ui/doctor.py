@@ -1,23 +1,26 @@
 """Looks at every part that an answer needs and tells what is wrong with it, and how to mend it."""
 
+import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from index.catalog import open_catalog, require_current
 from index.checking import check_generation
 from index.embedding import EmbeddingModel, load_embedding_model
-from index.errors import IndexStateError, OtvetError
+from index.errors import CorpusError, IndexLockedError, IndexStateError, IndexUnreachableError, OtvetError
 from index.generations import Manifest
 from index.rebuild import build_index, derive_again
 from index.records import Progress, Skipped
-from index.remote import Place, place_of
+from index.remote import Place, is_whole, place_of
 from qa.chat_models import embedded_gguf
 from qa.settings import NO_CHAT_MODEL
 from ui.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 3
 N_FAILED_SHOWN = 20
@@ -135,18 +138,34 @@ def repair(progress: Progress | None = None) -> str:
     """Mend the index and say how: from its own plain files where these are whole, else from the corpus.
 
     Raises:
-        OtvetError: it cannot be mended, for example as the corpus is not there.
+        OtvetError: it cannot be mended, for example as the corpus or a server is not there, or while it is built.
     """
     settings = load_settings()
     model = load_embedding_model(settings.embedding_model, cache_dir=settings.cache_dir, progress=progress)
-    paths: list[Place] = [settings.corpus]
-    with suppress(IndexStateError), closing(open_catalog(settings)) as catalog:
-        paths = [place_of(one) for one in catalog.manifest(require_current(catalog)).paths] or paths
-        name = derive_again(settings=settings, model=model, progress=progress)
-        mended = check_generation(catalog, name, settings=settings, model=model)
-        if not any(finding.problems for finding in mended):
-            return (
-                f"{name} holds the same articles; keyword index, words and Chroma were made anew, nothing was embedded"
-            )
+    noted: Sequence[str] = ()
+    try:
+        with closing(open_catalog(settings)) as catalog:
+            noted = catalog.manifest(require_current(catalog)).paths
+            name = derive_again(settings=settings, model=model, progress=progress)
+            mended = check_generation(catalog, name, settings=settings, model=model)
+            if not any(finding.problems for finding in mended):
+                return (
+                    f"{name} holds the same articles; keyword index, words and Chroma were made anew, nothing was "
+                    "embedded"
+                )
+    except (IndexLockedError, IndexUnreachableError):
+        raise  # a build from the corpus would throw the draft away and embed all of it
+    except IndexStateError as exc:
+        log.info("building anew, as %s", exc)
+    paths = [_place_again(one, settings.corpus) for one in noted] or [settings.corpus]
     report = build_index(paths, settings=settings, model=model, progress=progress, anew=True)
     return f"{report.generation} was built anew from {', '.join(map(str, paths))}: {report.n_articles} articles"
+
+
+def _place_again(noted: str, corpus: Place) -> Place:
+    """The place that a manifest notes as it is shown, without what may be secret."""
+    if str(corpus) == noted:
+        return corpus
+    if not is_whole(noted):
+        raise CorpusError(f"{noted!r} is noted without what may be secret in it; name it again: otvet index URL")
+    return place_of(noted)

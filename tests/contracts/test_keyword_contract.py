@@ -140,3 +140,12 @@ class TestSharedKeywordIndex(KeywordIndexContract):
             return SharedKeywordIndex(database, 3, rows)
 
         return made
+
+    @pytest.mark.parametrize("damage", ["delete from postings", "update postings set rows = '', counts = ''"])
+    def test_lost_postings_are_told(self, open_index: OpenIndex, database: Database, damage: str) -> None:
+        index = open_index(TEXTS)
+        assert isinstance(index, SharedKeywordIndex)
+        assert list(index.check()) == []
+        with database.connection() as connection:
+            connection.execute(f"{damage} where term = 'мост'")
+        assert list(index.check()) == ["postings of 2 chunks from 3 to 11 are lost or too many"]

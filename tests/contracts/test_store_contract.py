@@ -12,10 +12,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from index import chroma_server, store
-from index.chroma_server import ChromaServer, ServerChunks, ServerWriter
+from index import server_chunks, store
+from index.chroma_server import ChromaServer
 from index.embedding import Vectors
 from index.parts import NearestChunks
+from index.server_chunks import ServerChunks, ServerWriter
 from index.store import ChunkStore, write_store
 from index.vectors import Rows
 
@@ -37,8 +38,8 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that there are three of them."""
     monkeypatch.setattr(store, "SHARD", SHARD)
     monkeypatch.setattr(store, "SMALL", 10)
-    monkeypatch.setattr(chroma_server, "SERVER_SHARD", SHARD)
-    monkeypatch.setattr(chroma_server, "AT_ONCE", 20)
+    monkeypatch.setattr(server_chunks, "SERVER_SHARD", SHARD)
+    monkeypatch.setattr(server_chunks, "AT_ONCE", 20)
 
 
 class NearestContract:

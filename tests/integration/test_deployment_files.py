@@ -78,13 +78,13 @@ def test_all_settings_are_known_and_fit_together(monkeypatch: pytest.MonkeyPatch
     assert left_s > settings.drain_s + settings.stop_timeout_s + 4  # two more waits of CLOSE_S
 
 
-def filled_in(values: dict[str, str]) -> dict[str, str]:
+def filled_in(values: dict[str, Any]) -> dict[str, str]:
     """As compose does: ${NAME:-default} is the default, ${NAME:?reason} a value that somebody has chosen."""
 
     def fill(found: re.Match[str]) -> str:
         return "0" * 64 if found[1].startswith("?") else found[1][1:]
 
-    return {name: re.sub(r"\$\{\w+:([?-][^}]*)\}", fill, value) for name, value in values.items()}
+    return {name: re.sub(r"\$\{\w+:([?-][^}]*)\}", fill, str(value)) for name, value in values.items()}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -106,9 +106,24 @@ def test_each_service_is_pinned_and_shut_in(name: str) -> None:
 
 def test_nothing_but_the_proxy_can_be_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
-    with_a_way_out = {network for network, said in COMPOSE["networks"].items() if not (said or {}).get("internal")}
-    reachable = {name for name, service in SERVICES.items() if with_a_way_out & set(service["networks"])}
-    assert reachable == {"proxy", "admin"}
+    out = {
+        network
+        for network, said in COMPOSE["networks"].items()
+        if filled_in(said).get("internal", "").lower() != "true"
+    }
+    assert members(out) == {"proxy", "admin"}
+
+
+def members(networks: set[str]) -> set[str]:
+    return {name for name, service in SERVICES.items() if networks & set(service["networks"])}
+
+
+def test_a_model_elsewhere_is_asked_by_the_replicas_alone() -> None:
+    """By one variable, and with its key."""
+    assert "MODELS_INTERNAL=false" in COMPOSE_TEXT
+    assert COMPOSE["networks"]["models"] == {"internal": "${MODELS_INTERNAL:-true}"}
+    assert members({"models"}) == set(REPLICAS)
+    assert SERVICES["replica-a"]["environment"]["OTVET_CHAT_API_KEY"] == "${OTVET_CHAT_API_KEY:-}"
 
 
 def test_no_password_stands_in_the_file() -> None:

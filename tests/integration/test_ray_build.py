@@ -2,13 +2,17 @@
 
 import json
 import os
+import pickle
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from importlib.metadata import EntryPoint, EntryPoints
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +21,15 @@ import numpy as np
 import pytest
 
 from fakes import HashedWordsModel
+from index import readers
 from index.build_engine import LocalEngine, open_engine
 from index.drafts import EmbeddedChunk
-from index.embedding import EmbeddingModel, load_embedding_model
+from index.embedding import EmbeddingModel
 from index.encoding import Encoding
 from index.errors import CorpusError, IndexStateError, ModelError, SettingsError
 from index.generations import current_generation, index_root
 from index.ray_engine import LOOPBACK, QUIET, RayEngine
-from index.readers import CorpusFile, corpus_files
+from index.readers import CorpusFile, corpus_files, read_corpus
 from index.rebuild import build_index
 from index.records import Article, Skipped
 from index.settings import IndexSettings
@@ -41,6 +46,7 @@ pytestmark = [
     ),  # log files and pipes that Ray leaves to the collector
 ]
 
+READER_DIED = "reader-died"  # no suffix of a reader
 ROW = "Заметка {0}. В порт номер {1} пришли {2} судна с зерном. Их разгрузили за {3} часов, и мост открыли снова."
 
 
@@ -63,6 +69,16 @@ def address() -> Iterator[str]:
             cluster.shutdown()
 
 
+@pytest.fixture(scope="class")
+def joined(address: str) -> Iterator[str]:
+    """The cluster's address, which this process has joined by an engine, as workers are started for each join anew."""
+    [file] = corpus_files([ROOT / "corpus" / "letter-to-iran.txt"])
+    assert isinstance(file, CorpusFile)
+    with open_engine(f"ray://{address}", HashedWordsModel(), HashedWordsModel) as engine:
+        assert [len(list(items)) for items in engine.read([file])] == [1]
+        yield address
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A folder with 200 articles: most in a table, which holds two rows that cannot be used, some in files."""
@@ -74,13 +90,6 @@ def made(tmp_path: Path) -> Path:
         (folder / f"file{n:02}.txt").write_text(f"date 2024-03-{n + 1:02} {ROW.format(n + 500, n, n, n)}")
     (folder / "empty.txt").write_text("")
     return folder
-
-
-@pytest.fixture
-def articles() -> list[Article]:
-    """Ten batches of them."""
-    texts = [ROW.format(n, n % 7, n % 5, n % 11) for n in range(10 * 64)]
-    return [Article(f"{n:016x}", "", text, None, None, None, (), "ru", "made") for n, text in enumerate(texts)]
 
 
 def read_all(engine: RayEngine | LocalEngine, files: list[CorpusFile]) -> list[list[Article | Skipped]]:
@@ -115,40 +124,6 @@ def plain_files(settings: IndexSettings) -> dict[str, bytes]:
     return {str(path.relative_to(generation)): path.read_bytes() for path in kept}
 
 
-@needs_ray
-def test_publishes_what_a_local_build_does(
-    address: str, made: Path, tmp_path: Path, hashed_words: HashedWordsModel
-) -> None:
-    local, distributed = (IndexSettings(data_dir=tmp_path / name) for name in ("local", "distributed"))
-    expected = build_index([made], settings=local, model=hashed_words)
-    with open_engine(f"ray://{address}", hashed_words, HashedWordsModel) as engine:
-        report = build_index([made], settings=distributed, model=hashed_words, engine=engine)
-    assert (report.n_articles, report.failed) == (expected.n_articles, expected.failed)
-    assert report.n_articles == 200
-    found = plain_files(distributed)
-    assert found == plain_files(local)
-    assert {"vectors/chunk_vectors.f32", "late/states.u4"} <= found.keys()
-
-
-@needs_ray
-def test_reads_files_in_their_order(address: str, made: Path, hashed_words: HashedWordsModel) -> None:
-    files = [file for file in corpus_files([made]) if isinstance(file, CorpusFile)]
-    with RayEngine(HashedWordsModel, address=address) as engine:
-        read = read_all(engine, files)
-    assert read == read_all(LocalEngine(hashed_words), files)
-    assert len(read) == 22
-
-
-@needs_ray
-def test_real_model_gives_the_same_vectors(address: str, corpus: Path, model: EmbeddingModel) -> None:
-    files = [file for file in corpus_files([corpus]) if isinstance(file, CorpusFile)]
-    local = LocalEngine(model)
-    articles = [item for items in local.read(files) for item in items if isinstance(item, Article)]
-    make_model = partial(load_embedding_model, model.name, cache_dir=CACHE_DIR)
-    with RayEngine(make_model, address=address) as engine:
-        assert_same(embed_all(engine, articles, model), embed_all(local, articles, model))
-
-
 class DyingModel(HashedWordsModel):
     """Kills its process at the second batch of passages, once in all processes."""
 
@@ -169,34 +144,11 @@ def die_once(died: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def read_and_die(died: Path, path: Path, source: str) -> Iterator[Article | Skipped]:
+def read_and_die(path: Path, source: str) -> Iterator[Article | Skipped]:
     for n, item in enumerate(read_jsonl(path, source)):
         if n == 100:
-            die_once(died)
+            die_once(path.with_name(READER_DIED))
         yield item
-
-
-@needs_ray
-def test_loses_nothing_with_a_killed_actor(
-    address: str, articles: list[Article], tmp_path: Path, hashed_words: HashedWordsModel
-) -> None:
-    died = tmp_path / "died"
-    with RayEngine(partial(DyingModel, died), address=address) as engine:
-        found = embed_all(engine, articles, hashed_words)
-    assert died.exists()
-    assert_same(found, embed_all(LocalEngine(hashed_words), articles, hashed_words))
-
-
-@needs_ray
-def test_loses_nothing_with_a_killed_reader(
-    address: str, made: Path, tmp_path: Path, hashed_words: HashedWordsModel
-) -> None:
-    died, table = tmp_path / "died", made / "rows.jsonl"
-    file = CorpusFile(table, "rows.jsonl", partial(read_and_die, died), 10_000)
-    with RayEngine(HashedWordsModel, address=address) as engine:
-        read = read_all(engine, [file])
-    assert died.exists()
-    assert read == read_all(LocalEngine(hashed_words), [CorpusFile(table, "rows.jsonl", read_jsonl, 10_000)])
 
 
 def no_model() -> EmbeddingModel:
@@ -207,28 +159,69 @@ def no_reader(path: Path, source: str) -> Iterator[Article | Skipped]:
     raise CorpusError("the reader 'xyz' cannot be loaded; install it again")
 
 
-@needs_ray
-def test_tells_errors_of_workers_as_they_are(address: str, articles: list[Article], made: Path) -> None:
-    with RayEngine(no_model, address=address) as engine:
-        with pytest.raises(ModelError, match="^the weights are gone; fetch them again$"):
-            embed_all(engine, articles, HashedWordsModel())
-        with pytest.raises(CorpusError, match="^the reader 'xyz' cannot be loaded; install it again$"):
-            read_all(engine, [CorpusFile(made / "file00.txt", "file00.txt", no_reader, 1000)])
+def faulty_reader(path: Path, source: str) -> Iterator[Article | Skipped]:
+    raise KeyError("no such column")
 
 
 @needs_ray
-def test_a_cluster_that_is_not_there_is_told_at_once(articles: list[Article], unused_port: int) -> None:
+class TestJoinedCluster:
+    def test_publishes_what_a_local_build_does_whatever_is_killed(
+        self, joined: str, made: Path, tmp_path: Path, hashed_words: HashedWordsModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a path that is relative to where this process is, and not to where the nodes are."""
+        monkeypatch.chdir(tmp_path)
+        local, distributed = (IndexSettings(data_dir=tmp_path / name) for name in ("local", "distributed"))
+        expected = build_index([made], settings=local, model=hashed_words)
+        dying = EntryPoint("jsonl", f"{__name__}:read_and_die", readers.ENTRY_POINT_GROUP)
+        monkeypatch.setattr(readers, "entry_points", lambda group: EntryPoints([dying]))
+        model_died = tmp_path / "model-died"
+        with open_engine(f"ray://{joined}", hashed_words, partial(DyingModel, model_died)) as engine:
+            report = build_index([Path(made.name)], settings=distributed, model=hashed_words, engine=engine)
+        assert model_died.exists()
+        assert (made / READER_DIED).exists()
+        assert (report.n_articles, report.failed) == (expected.n_articles, expected.failed)
+        assert report.n_articles == 200
+        found = plain_files(distributed)
+        assert found == plain_files(local)
+        assert {"vectors/chunk_vectors.f32", "late/states.u4"} <= found.keys()
+
+    def test_tells_errors_of_workers_in_a_cluster_that_was_joined(self, joined: str, made: Path) -> None:
+        """Which is used and left as it is, and so is the environment."""
+        import ray
+
+        file = CorpusFile(made / "file00.txt", "file00.txt", no_reader, 1000)
+        article = Article("0" * 16, "", ROW, None, None, None, (), "ru", "made")
+        environment = dict(os.environ)
+        with RayEngine(no_model, address=joined) as engine:
+            with pytest.raises(ModelError, match="^the weights are gone; fetch them again$"):
+                embed_all(engine, [article], HashedWordsModel())
+            with pytest.raises(CorpusError, match="^the reader 'xyz' cannot be loaded; install it again$"):
+                read_all(engine, [file])
+            with pytest.raises(
+                IndexStateError, match=r"failed \(KeyError: no such column\); what was embedded is kept"
+            ):
+                read_all(engine, [replace(file, reader=faulty_reader)])
+            with pytest.raises(CorpusError, match=f"^'gone.txt' is not on the node '{socket.gethostname()}'; put the"):
+                read_all(engine, [replace(file, path=made / "gone.txt", source="gone.txt")])
+            assert dict(os.environ) == environment
+        assert ray.is_initialized()
+
+
+@needs_ray
+def test_a_cluster_that_is_not_there_is_told_at_once(unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in QUIET:
+        monkeypatch.delenv(name, raising=False)
+    environment = dict(os.environ)
     with (
         pytest.raises(IndexStateError, match="cannot be joined"),
         RayEngine(HashedWordsModel, address=f"127.0.0.1:{unused_port}") as engine,
     ):
-        embed_all(engine, articles, HashedWordsModel())
+        read_all(engine, [CorpusFile(Path("a.txt"), "a.txt", no_reader, 1000)])
+    assert dict(os.environ) == environment
 
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
     with closing(socket.socket()) as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -236,12 +229,12 @@ def unused_port() -> int:
 
 
 OWN_CLUSTER = """
-import os, pathlib, sys, urllib.request
-sys.path.insert(0, "tests")
-from fakes import HashedWordsModel
+import os, pathlib, pickle, sys
+from functools import partial
 from index.build_engine import open_engine
+from index.bundled import BUNDLED_MODEL
+from index.embedding import load_embedding_model
 from index.readers import corpus_files
-from index.records import Article
 from index.words import mean_states
 
 def parents():
@@ -273,23 +266,38 @@ def listening():
             if fields[3] == "0A" and fields[9] in inodes:
                 yield fields[1].split(":")[0]
 
-model = HashedWordsModel()
-with open_engine("ray", model, HashedWordsModel) as engine:
-    articles = [item for items in engine.read(corpus_files([pathlib.Path("corpus")])) for item in items]
+environment = dict(os.environ)
+load = partial(load_embedding_model, BUNDLED_MODEL, cache_dir=pathlib.Path(sys.argv[1]))
+model, corpus = load(), pathlib.Path("corpus")
+with open_engine("ray", model, load) as engine:
+    articles = [item for items in engine.read(corpus_files([corpus])) for item in items]
     made = list(engine.embed(articles, means=mean_states(model), max_tokens=64))
     print(len(family()) > 4, *sorted(set(listening())))
-print(len(articles), len(made), len(family()))
+pathlib.Path(sys.argv[2]).write_bytes(pickle.dumps(made))
+with open_engine("ray", model, load) as engine:  # as `otvet index --watch` does
+    again = [item for items in engine.read(corpus_files([corpus / "letter-to-iran.txt"])) for item in items]
+assert [article.text for article in again] == [one.text for one in articles if one.source == again[0].source]
+left = {name for name in os.environ.keys() - environment if name.startswith("RAY_")} - {"RAY_CLIENT_MODE"}  # Ray's own
+print(len(articles), len(made), len(family()), *left)
 """
 LOOPBACKS = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 
 
 @needs_ray
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is listened on")
-def test_a_cluster_of_its_own_is_on_loopback_and_ends() -> None:
+def test_a_cluster_of_its_own_is_on_loopback_gives_the_same_vectors_and_ends(
+    tmp_path: Path, model: EmbeddingModel, corpus: Path
+) -> None:
+    """With the real model, and twice in one process."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     env["PYTHONPATH"] = str(ROOT / "tests")
     run = subprocess.run(
-        [sys.executable, "-c", OWN_CLUSTER], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", OWN_CLUSTER, CACHE_DIR, tmp_path / "made"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     first, last = run.stdout.splitlines()[-2:]
@@ -297,8 +305,10 @@ def test_a_cluster_of_its_own_is_on_loopback_and_ends() -> None:
     assert has_children == "True"
     assert places
     assert set(places) <= LOOPBACKS
-    n_articles = len(list(corpus_files([ROOT / "corpus"])))
-    assert last == f"{n_articles} {n_articles} 1"
+    articles = [item for item in read_corpus([corpus]) if isinstance(item, Article)]
+    assert last == f"{len(articles)} {len(articles)} 1"
+    made = pickle.loads((tmp_path / "made").read_bytes())
+    assert_same(made, embed_all(LocalEngine(model), articles, model))
 
 
 @pytest.mark.parametrize("name", ["", "rai", "ray:", "ray://", "local://", "dask://host:1"])
@@ -313,17 +323,13 @@ def test_the_local_engine_needs_no_ray(hashed_words: HashedWordsModel, monkeypat
         assert list(engine.read([])) == []
 
 
-def test_says_how_ray_is_installed(
-    articles: list[Article], hashed_words: HashedWordsModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_says_how_ray_is_installed(hashed_words: HashedWordsModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    for name in QUIET | LOOPBACK:
-        monkeypatch.setenv(name, os.environ.get(name, ""))  # puts back what the engine sets
     with (
         pytest.raises(SettingsError, match=r"pip install 'otvet\[ray\]'"),
         open_engine("ray", hashed_words, HashedWordsModel) as engine,
     ):
-        list(engine.embed(articles, means=mean_states(hashed_words), max_tokens=64))
+        list(engine.read([CorpusFile(Path("a.txt"), "a.txt", no_reader, 1000)]))
 
 
 def test_importing_the_engine_does_not_load_ray() -> None:

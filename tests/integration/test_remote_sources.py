@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,12 +13,15 @@ from threading import Thread
 import fsspec
 import pytest
 
+from fakes import HashedWordsModel
 from index import remote
+from index.articles import ArticleRef
+from index.build_engine import LocalEngine
 from index.difference import Reading, new_articles, read_corpus_difference
 from index.errors import CorpusError
 from index.readers import CorpusFile, corpus_files, read_corpus
 from index.records import Article, Skipped
-from index.remote import NotFetched, Place, RemotePlace, place_of
+from index.remote import NotFetched, Place, RemotePlace, is_whole, place_of
 from ui.watching import REMOTE_S, RemoteChanges
 
 
@@ -99,7 +103,7 @@ class Corpus:
 
     def __init__(self, folder: Path, *places: Place) -> None:
         self.folder, self.places = folder, list(places)
-        self.known: dict[str, object] = {}
+        self.known: dict[str, ArticleRef] = {}
 
     def read(self) -> Reading:
         reading = read_corpus_difference(
@@ -110,6 +114,7 @@ class Corpus:
             max_article_chars=10_000,
             left_out=Path("nowhere"),
             tell=lambda *values: None,
+            engine=LocalEngine(HashedWordsModel()),
         )
         self.known = dict(reading.refs)
         return reading
@@ -210,25 +215,51 @@ class TestNetworkFailures:
         assert type(reading.skipped[0]) is Skipped
         assert web.n_gets["/a.jsonl"] == 3
 
-    @pytest.mark.parametrize("loses_cache", [False, True])
-    def test_what_was_read_before_ends_the_build(self, web: Web, tmp_path: Path, loses_cache: bool) -> None:
+    @pytest.mark.parametrize("status", [401, 403, 500, 503])
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.txt"])
+    def test_what_was_read_before_ends_the_build_on_every_machine(
+        self, web: Web, tmp_path: Path, name: str, status: int
+    ) -> None:
+        corpus = Corpus(tmp_path, web.put("/b.jsonl", row("Паром."), '"1"'), web.put(f"/{name}", row("Мост."), '"1"'))
+        corpus.read()
+        other = Corpus(tmp_path / "other", corpus.places[0])  # whose cache knows of the other file only
+        other.folder.mkdir()
+        other.read()
+        other.places, other.known = corpus.places, corpus.known
+        web.put(f"/{name}", row("Новый мост."), '"2"')
+        web.failing[f"/{name}"] = status
+        for each in (corpus, other):
+            with pytest.raises(CorpusError, match=rf"{name}' was read before .* the index stays as it is"):
+                each.read()
+        web.failing.clear()
+        assert corpus.read().n_new == 1
+
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_what_is_gone_lets_its_articles_go(self, web: Web, tmp_path: Path, status: int) -> None:
         corpus = Corpus(tmp_path, web.put("/b.jsonl", row("Паром."), '"1"'), web.put("/a.jsonl", row("Мост."), '"1"'))
         corpus.read()
         web.put("/a.jsonl", row("Новый мост."), '"2"')
-        web.failing["/a.jsonl"] = 503
-        if loses_cache:
-            (tmp_path / "sources.sqlite").unlink()
-        with pytest.raises(CorpusError, match=r"a\.jsonl' was read before .* the index stays as it is"):
+        web.failing["/a.jsonl"] = status
+        reading = corpus.read()
+        assert [item.reason for item in reading.skipped] == ["it cannot be fetched: it is not there"]
+        assert [ref.source for ref in reading.refs.values()] == ["b.jsonl:1"]
+
+    def test_no_temporary_folder_is_not_taken_for_an_object_that_is_gone(
+        self, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        corpus = Corpus(tmp_path, web.put("/a.jsonl", row("Мост."), '"1"'))
+        corpus.read()
+        web.put("/a.jsonl", row("Новый мост."), '"2"')
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(CorpusError, match=r"was read before .* there is no temporary folder .* set TMPDIR"):
             corpus.read()
-        web.failing.clear()
-        assert corpus.read().n_new == 1
 
     def test_what_breaks_off_gives_no_article(self, web: Web) -> None:
         place = web.put("/a.jsonl", row("Мост.") * 1000, '"1"')
         web.breaks.add("/a.jsonl")
         [item] = read_corpus([place])
         assert isinstance(item, NotFetched)
-        assert item.may_pass
+        assert not item.is_gone
 
     def test_a_server_that_is_gone_ends_the_build(self, web: Web, tmp_path: Path) -> None:
         corpus = Corpus(tmp_path, web.put("/a.jsonl", row("Мост."), '"1"'))
@@ -252,6 +283,24 @@ class TestNetworkFailures:
         monkeypatch.setattr(type(bucket), "ls", ls)
         with pytest.raises(CorpusError, match="cannot be listed: TimeoutError no answer"):
             list(read_corpus([RemotePlace("memory://bucket")]))
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_that_lists_itself_is_listed_once(
+    bucket: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, slash: str
+) -> None:
+    """As object stores do where an empty object marks the folder."""
+    bucket.pipe("/bucket/a.txt", "Мост.".encode())
+    bucket.pipe("/bucket/below/b.txt", "Паром.".encode())
+    whole, listed = type(bucket).ls, Counter[str]()
+
+    def ls(fs: fsspec.AbstractFileSystem, path: str, **options: object) -> list[dict[str, object]]:
+        listed[path.rstrip("/")] += 1
+        assert listed[path.rstrip("/")] == 1
+        return [{"name": path.rstrip("/") + slash, "type": "directory", "size": 0}, *whole(fs, path, **options)]
+
+    monkeypatch.setattr(type(bucket), "ls", ls)
+    assert sources(read_corpus([RemotePlace("memory://bucket")])) == ["a.txt", "below/b.txt"]
 
 
 def test_places_that_cannot_be_used_are_named(web: Web) -> None:
@@ -288,7 +337,9 @@ def test_secrets_of_an_address_are_shown_nowhere(web: Web, tmp_path: Path) -> No
     for shown in (str(place), repr(place), str(told.value), stored.decode(errors="replace")):
         assert "pa@ss" not in shown
         assert "secret" not in shown
-    assert str(place) == f"{plain}?..."
+    assert str(place) == f"{plain}?...".replace("http://", "http://...@")
+    assert [is_whole(shown) for shown in (plain, f"{plain}?...", str(place))] == [True, False, False]
+    assert not is_whole(str(RemotePlace("sftp://me@host/news")))
 
 
 def test_one_article_that_is_too_large_is_not_fetched(web: Web) -> None:

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from index import shared_chunks
-from index.chroma_server import ChromaServer, ServerChunks, ServerWriter
+from index.chroma_server import ChromaServer
 from index.drafts import EmbeddedChunk
 from index.embedding import Vectors
 from index.errors import IndexDamagedError
 from index.late_interaction import LateIndex, LateWriter
 from index.postgres import Database
 from index.sentences import Span
+from index.server_chunks import ServerChunks, ServerWriter
 from index.shared_chunks import NewChunks, SharedChunks, add_chunks, load_places
 from index.vectors import ChunkPlace, Rows, VectorIndex, VectorWriter
 
@@ -176,5 +177,5 @@ def test_a_chunk_that_is_lost_is_told(both: Both, database: Database) -> None:
     lost = SharedChunks(database, places, dim=DIM, width=WIDTH, nearest=both.shared._nearest)
     assert lost.vectors(np.array([0])).shape == (1, DIM)
     for ask in (lambda: lost.vectors(np.arange(4)), lambda: lost.sentences(1), lambda: lost.words(1)):
-        with pytest.raises(IndexDamagedError, match=r"chunk 90002.*otvet index"):
+        with pytest.raises(IndexDamagedError, match=r"chunk 90002.*otvet doctor --repair"):
             ask()

@@ -4,7 +4,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from fakes import HashedWordsModel
+from index import postgres
+from index import serving as serving_module
 from index.catalog import open_catalog, require_current
 from index.checking import check_generation
 from index.chroma_server import ChromaServer
@@ -377,7 +381,7 @@ def finds_only_grain(index: Index) -> bool:
 @pytest.mark.parametrize("table", ["chunks", "state"])
 def test_one_table_is_deleted(index: Index, settings: IndexSettings, build: Callable[..., str], table: str) -> None:
     execute(settings, f"drop table {table}")
-    with pytest.raises(IndexStateError, match="drop the schema first, or set OTVET_POSTGRES_SCHEMA"):
+    with pytest.raises(IndexStateError, match="give another schema in OTVET_POSTGRES_SCHEMA.*otvet feedback export"):
         build()
     execute(settings, f"drop schema {settings.postgres_schema} cascade")
     build()
@@ -395,6 +399,51 @@ def test_a_collection_that_is_deleted(index: Index, settings: IndexSettings, bui
     assert becomes(lambda: finds_again(index), timeout_s=30)
     drop_collections(settings)
     assert build() == "g-0003"  # a build mends it, too
+    assert problems(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_broken_off", "n_embedded"),
+    [
+        ("delete from segments", False, 1),
+        ("delete from segments", True, 0),
+        ("delete from chunks where row = 0", False, 3),
+        ("delete from chunks where row = 0", True, 3),
+    ],
+)
+def test_a_build_does_not_go_on_from_what_is_damaged(
+    index: Index, settings: IndexSettings, corpus: Path, damage: str, is_broken_off: bool, n_embedded: int
+) -> None:
+    """Lost segments are made anew, of a generation and a draft alike; a lost chunk must be embedded again."""
+    (corpus / "snow.txt").write_text("Суда ждут: снег.")
+    model = HashedWordsModel()
+    if is_broken_off:
+        with pytest.raises(_StoppedError):
+            build_index([corpus], settings=settings, model=model, progress=stopping_at("embed"))
+    execute(settings, damage)
+    assert build_index([corpus], settings=settings, model=model).n_embedded == n_embedded
+    assert problems(settings) == []
+    assert becomes(lambda: found(index) == ["bridge.txt", "grain.txt", "snow.txt"], timeout_s=30)
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def stopping_at(stage: str) -> Callable[[str, int, int], None]:
+    def stop(at: str, done: int, total: int) -> None:
+        if at == stage:
+            raise _StoppedError
+
+    return stop
+
+
+@pytest.mark.parametrize("damage", ["delete from postings", "delete from postings where term = 'мост'"])
+def test_lost_postings_are_found_and_made_again(index: Index, settings: IndexSettings, damage: str) -> None:
+    execute(settings, damage)
+    (told,) = problems(settings)
+    assert "postings of" in told
+    derive_again(settings=settings, model=HashedWordsModel())
     assert problems(settings) == []
 
 
@@ -420,6 +469,108 @@ def test_a_build_that_has_lost_its_lock_writes_nothing_more(
         assert catalog.manifest(built[0]).n_articles == 132
     assert problems(settings) == []
     assert build() == built[0]
+
+
+def test_both_sides_notice_that_the_other_is_dead(settings: IndexSettings) -> None:
+    """And nothing of it is among what a pooler such as PgBouncer refuses at the start of a connection."""
+    assert settings.postgres_url is not None
+    with closing(Database(settings.postgres_url.get_secret_value(), schema="some")) as database, ExitStack() as stack:
+        for connection in (
+            stack.enter_context(closing(database.connect())),
+            stack.enter_context(database.connection()),
+        ):
+            for name, value in (
+                ("tcp_keepalives_idle", "10"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
+                ("tcp_user_timeout", "20000"),
+                ("search_path", "some"),
+            ):
+                assert connection.execute(f"show {name}").fetchone() == (value,)  # type: ignore[arg-type]
+            assert "options" not in connection.info.get_parameters()
+
+
+def test_all_connections_are_in_use(settings: IndexSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "POOL_SIZE", 1)
+    monkeypatch.setattr(postgres, "CONNECT_TIMEOUT_S", 1)
+    assert settings.postgres_url is not None
+    with (
+        closing(Database(settings.postgres_url.get_secret_value())) as database,
+        database.connection(),
+        pytest.raises(IndexUnreachableError, match="all connections to PostgreSQL at 127.0.0.1.* are in use"),
+        database.connection(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "place"),
+    [
+        ("postgresql:///otvet", "", "the local socket:5432"),
+        ("postgresql:///otvet", "db.example", "db.example:5432"),
+        ("service=otvet", "", "service otvet"),
+        ("postgresql://a@b:1/c", "db.example", "b:1"),
+    ],
+)
+def test_messages_name_the_server_that_libpq_takes(
+    monkeypatch: pytest.MonkeyPatch, url: str, host: str, place: str
+) -> None:
+    monkeypatch.setenv("PGHOST", host)
+    with closing(Database(url)) as database:
+        assert database.place == f"PostgreSQL at {place}, schema otvet"
+
+
+def test_a_server_that_is_away_is_not_asked_each_time_what_serves(
+    servers: Servers, index: Index, corpus: Path, build: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "TRY_AGAIN_S", 600)
+    servers.postgres.stop()
+    assert becomes(lambda: refuses(index.catalog.current))
+    index.follow()
+    servers.postgres.start()
+    (corpus / "snow.txt").write_text("Суда ждут: снег.")
+    assert build() == "g-0002"
+    assert becomes(lambda: index.catalog.current() == "g-0002")
+    with index.lease() as generation:
+        assert generation.name == "g-0001"
+
+
+def refuses(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except IndexUnreachableError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("user", ["me", ""])
+def test_a_password_in_the_address_of_chroma_is_not_shown(user: str) -> None:
+    with pytest.raises(SettingsError, match="OTVET_CHROMA_URL.*OTVET_CHROMA_TOKEN") as said:
+        ChromaServer(f"http://{user}:{PASSWORD}@host:1")
+    assert PASSWORD not in str(said.value)
+
+
+class _Guard(BaseHTTPRequestHandler):
+    """What a proxy says to a wrong token."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_what_a_proxy_before_chroma_refuses(index: Index, settings: IndexSettings) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Guard) as guard:
+        Thread(target=guard.serve_forever).start()
+        given = settings.model_copy(update={"chroma_url": f"http://127.0.0.1:{guard.server_port}"})
+        with pytest.raises(IndexUnreachableError, match="401.*correct OTVET_CHROMA_URL or OTVET_CHROMA_TOKEN"):
+            Index(given, HashedWordsModel())
+        guard.shutdown()
+    assert settings.chroma_url is not None
+    given = settings.model_copy(update={"chroma_url": settings.chroma_url.replace("http://", "https://")})
+    with pytest.raises(IndexUnreachableError, match="SSL.*correct OTVET_CHROMA_URL or OTVET_CHROMA_CA_FILE"):
+        Index(given, HashedWordsModel())
 
 
 def test_no_room_in_postgres(settings: IndexSettings) -> None:

@@ -27,7 +27,7 @@ from index.shared_lexical import (
     undo_segments,
     write_postings,
 )
-from index.shared_words import read_frequent_words, update_words, write_frequent_words
+from index.shared_words import choose_frequent_words, read_frequent_words, update_words
 from index.text import terms
 from index.words import MEANS, TERMS, VECTORS, FrequentWords, WordSums, WordWriter
 
@@ -90,7 +90,12 @@ class TestWords:
             difference.remove(one.words, one.states)
         with database.connection() as connection:
             update_words(connection, 1, difference)
-            write_frequent_words(connection, 1, number, MEANS_HERE)
+            terms, vectors, means = choose_frequent_words(connection, 1, MEANS_HERE)
+            connection.execute(
+                "insert into generations values (%s, '', 1, 0, %s, %b, %b) on conflict (number) do update set "
+                "terms = excluded.terms, vectors = excluded.vectors, means = excluded.means",
+                [number, terms, vectors.tobytes(), means.tobytes()],
+            )
         return read_frequent_words(database, number)
 
     def local(self, tmp_path: Path, chunks: Sequence[Chunk]) -> FrequentWords:
@@ -155,7 +160,7 @@ class TestWords:
     def test_what_does_not_belong_together_is_damage(self, database: Database, tmp_path: Path, change: str) -> None:
         self.update(database, tmp_path, [made_chunk(Random(1))])
         with database.connection() as connection:
-            connection.execute(f"update frequent_words set {change}")
+            connection.execute(f"update generations set {change}")
         with pytest.raises(IndexDamagedError, match=r"words of generation 1 in PostgreSQL at .*otvet index"):
             read_frequent_words(database, 1)
 

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes import HashedWordsModel
 from index import readers
 from index.articles import ArticleRef
+from index.build_engine import BuildEngine, LocalEngine
 from index.difference import Reading, new_articles, read_corpus_difference
-from index.errors import CorpusError
+from index.errors import CorpusError, IndexStateError
 from index.formats import read_text
 from index.making import make_article
+from index.readers import CorpusFile
 from index.records import Article, Skipped
 from index.sources import SourceCache, content_of
 from index.tables import read_jsonl
@@ -29,6 +32,7 @@ TEXTS = {
     "grain.txt": "В порт пришло зерно.",
     "school.txt": "Школу открыли вновь.",
 }
+LOCAL = LocalEngine(HashedWordsModel())
 n_reads: Counter[str] = Counter()
 while_reading: list[Callable[[Path], None]] = []
 
@@ -57,6 +61,7 @@ class Corpus:
         self.folder.mkdir()
         self.known: dict[str, ArticleRef] = {}
         self.told: list[tuple[str, int, int]] = []
+        self.engine: BuildEngine = LOCAL
 
     def read(self, *, forgetting: bool = False, max_article_chars: int = 1000) -> Reading:
         n_reads.clear()
@@ -69,6 +74,7 @@ class Corpus:
             max_article_chars=max_article_chars,
             left_out=Path("nowhere"),
             tell=lambda *values: self.told.append(values),
+            engine=self.engine,
         )
         self.known = dict(reading.refs)
         return reading
@@ -200,6 +206,49 @@ def test_the_same_article_again_is_a_duplicate_and_counts_where_it_was_met_first
     assert (sources(reading), reading.n_duplicates) == (["bridge.txt", "grain.txt", "school.txt"], 1)
     assert reading.n_new == 0
     assert n_reads == {}
+
+
+class AheadEngine(LocalEngine):
+    """Takes all files before it reads one."""
+
+    def read(self, files: Iterable[CorpusFile]) -> Iterator[Iterable[Article | Skipped]]:
+        """See `BuildEngine`."""
+        return (file.read() for file in list(files))
+
+
+class LossyEngine(LocalEngine):
+    """Forgets files."""
+
+    def read(self, files: Iterable[CorpusFile]) -> Iterator[Iterable[Article | Skipped]]:
+        """See `BuildEngine`."""
+        return (file.read() for file in list(files)[1:-1])
+
+
+class TestEngines:
+    def test_one_that_takes_files_ahead_gives_the_same(self, corpus: Corpus) -> None:
+        first = corpus.read()
+        for name in ("a.txt", "grain.txt", "h.txt", "z.txt"):
+            corpus.write(name, f"Новое: {name}.")
+        known, expected = first.refs, corpus.read()
+        corpus.known, corpus.engine = known, AheadEngine(HashedWordsModel())
+        corpus.cache.unlink()
+        found = corpus.read()
+        assert list(found.refs.items()) == list(expected.refs.items())
+        assert sources(found) == ["a.txt", "bridge.txt", "grain.txt", "h.txt", "school.txt", "z.txt"]
+
+    def test_files_are_looked_at_as_they_are_asked_for(self, corpus: Corpus) -> None:
+        """What they hold does not wait in memory for those before them."""
+        while_reading.append(lambda path: corpus.write("school.txt", "Школа.") if path.name == "bridge.txt" else None)
+        assert corpus.read().n_new == 3
+        assert corpus.new_texts()[2] == "Школа."
+        while_reading.clear()
+        corpus.read()
+        assert n_reads == {}
+
+    def test_one_that_loses_a_file_ends_the_build(self, corpus: Corpus) -> None:
+        corpus.engine = LossyEngine(HashedWordsModel())
+        with pytest.raises(IndexStateError, match="the engine did not read 'grain.txt'"):
+            corpus.read()
 
 
 class TestSkipped:
@@ -452,6 +501,7 @@ def test_new_articles_come_back_as_they_were_read(
                 max_article_chars=10_000,
                 left_out=Path("nowhere"),
                 tell=lambda *values: None,
+                engine=LOCAL,
             )
     assert list(new_articles(folder / "new")) == unique
 
