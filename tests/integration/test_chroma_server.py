@@ -9,9 +9,10 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from index import chroma_server
-from index.chroma_server import ChromaServer, ServerChunks, ServerWriter
+from index import server_chunks
+from index.chroma_server import ChromaServer
 from index.errors import IndexDamagedError, IndexUnreachableError, IndexWriteError, SettingsError
+from index.server_chunks import ServerChunks, ServerWriter
 from index.vectors import Rows
 from servers import free_port, running_chroma
 
@@ -23,7 +24,7 @@ QUERIES = np.random.default_rng(2).standard_normal((6, DIM)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chroma_server, "SERVER_SHARD", SHARD)
+    monkeypatch.setattr(server_chunks, "SERVER_SHARD", SHARD)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_what_is_missing_is_told(chroma_url: str, index_id: str, writer: ServerW
     with closing(reader(chroma_url, index_id, np.arange(90, 112))) as chunks:
         assert chunks.count() == 20
         assert chunks.rows().tolist() == list(range(20))
-        with pytest.raises(IndexDamagedError, match=r"lacks chunk '11[01]'.*otvet index"):
+        with pytest.raises(IndexDamagedError, match=r"lacks chunk '11[01]'.*otvet doctor --repair"):
             chunks.vectors(np.arange(22))
     with (
         closing(reader(chroma_url, index_id, np.array([350]))) as chunks,
@@ -154,7 +155,7 @@ def test_a_server_that_was_away_works_again(tmp_path: Path) -> None:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chroma_server, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(server_chunks, "READ_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with (
