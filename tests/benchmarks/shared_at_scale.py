@@ -201,8 +201,9 @@ def search(settings: IndexSettings, model: SyntheticModel, queries: Sequence[tup
 def make_queries(corpus: Path, n: int) -> list[tuple[str, str]]:
     """Eight words of one sentence, and the title of its article."""
     rng = random.Random(3)
+    every = max(1, n_lines(corpus) // n)
     with corpus.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for number, line in enumerate(lines) if number % max(1, n_lines(corpus) // n) == 0]
+        rows = [json.loads(line) for number, line in enumerate(lines) if number % every == 0]
     return [(" ".join(rng.sample(rng.choice(row["text"].split("\n\n")).split()[:12], 8)), row["title"]) for row in rows]
 
 
