@@ -7,10 +7,11 @@ name, that ends a build that could have gone on, and never deletes.
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def read_corpus_difference(
     paths: Sequence[Place],
     *,
     known: Mapping[str, ArticleRef],
+    served: Collection[ArticleRef],
     new: Path,
     cache: Path,
     max_article_chars: int,
@@ -67,6 +69,7 @@ def read_corpus_difference(
     Args:
         paths: together they are the whole corpus.
         known: by their ids, the articles that need not be written out.
+        served: articles that are in the index now, which a build from nothing does not know.
         new: is made; `new_articles` reads it.
         cache: of index/sources.py.
         max_article_chars: a longer article is skipped.
@@ -81,7 +84,7 @@ def read_corpus_difference(
     files = corpus_files(paths, max_article_chars=max_article_chars, left_out=left_out)
     reading = Reading()
     with closing(SourceCache(cache)) as sources, new.open("w", encoding="utf-8") as written:
-        reader = _Reader(sources, known, readers_fingerprint(max_article_chars))
+        reader = _Reader(sources, known, served, readers_fingerprint(max_article_chars))
         for items in reader.read(files, engine):
             for item in items:
                 if isinstance(item, Article):
@@ -129,6 +132,7 @@ class _Reader:
 
     sources: SourceCache
     known: Mapping[str, ArticleRef]
+    served: Collection[ArticleRef]
     fingerprint: str
 
     def read(
@@ -191,7 +195,10 @@ class _Reader:
 
     def _came_from(self, source: str) -> bool:
         """Whether an article is known by this source, or by a line of it."""
-        return any(ref.source == source or ref.source.startswith(f"{source}:") for ref in self.known.values())
+        return any(
+            ref.source == source or ref.source.startswith(f"{source}:")
+            for ref in chain(self.known.values(), self.served)
+        )
 
     def _fingerprint(self, file: CorpusFile) -> str:
         return f"{self.fingerprint} {file.source}"

@@ -177,6 +177,7 @@ class _Build:
         return read_corpus_difference(
             self._paths,
             known=known,
+            served=self._serving_refs().values(),
             new=self._writer.scratch / NEW,
             cache=self._writer.scratch / SOURCES,
             max_article_chars=self._settings.max_article_chars,

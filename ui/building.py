@@ -70,7 +70,7 @@ class Builder:
         from index.rebuild import build_index
 
         name = self._settings.embedding_model
-        load = partial(load_embedding_model, name, cache_dir=self._settings.cache_dir)
+        load = partial(load_embedding_model, name, cache_dir=self._settings.cache_dir.absolute())
         if self._model is None:
             self._model = load(progress=progress)
         with open_engine(self._engine, self._model, load, uses_gpu=name != BUNDLED_MODEL) as engine:

@@ -104,11 +104,13 @@ class Corpus:
     def __init__(self, folder: Path, *places: Place) -> None:
         self.folder, self.places = folder, list(places)
         self.known: dict[str, ArticleRef] = {}
+        self.served: list[ArticleRef] = []
 
     def read(self) -> Reading:
         reading = read_corpus_difference(
             self.places,
             known=self.known,
+            served=self.served,
             new=self.folder / "new.jsonl",
             cache=self.folder / "sources.sqlite",
             max_article_chars=10_000,
@@ -233,6 +235,14 @@ class TestNetworkFailures:
                 each.read()
         web.failing.clear()
         assert corpus.read().n_new == 1
+
+    def test_a_build_from_nothing_loses_nothing_that_serves(self, web: Web, tmp_path: Path) -> None:
+        corpus = Corpus(tmp_path, web.put("/b.jsonl", row("Паром."), '"1"'), web.put("/a.jsonl", row("Мост."), '"1"'))
+        corpus.served = list(corpus.read().refs.values())
+        corpus.known = {}
+        web.failing["/a.jsonl"] = 503
+        with pytest.raises(CorpusError, match=r"a.jsonl' was read before .* the index stays as it is"):
+            corpus.read()
 
     @pytest.mark.parametrize("status", [404, 410])
     def test_what_is_gone_lets_its_articles_go(self, web: Web, tmp_path: Path, status: int) -> None:

@@ -69,6 +69,7 @@ class Corpus:
         reading = read_corpus_difference(
             [self.folder],
             known={} if forgetting else self.known,
+            served=(),
             new=self.new,
             cache=self.cache,
             max_article_chars=max_article_chars,
@@ -496,6 +497,7 @@ def test_new_articles_come_back_as_they_were_read(
             read_corpus_difference(
                 [folder],
                 known={},
+                served=(),
                 new=folder / "new",
                 cache=folder / "cache",
                 max_article_chars=10_000,
