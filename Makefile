@@ -1,5 +1,6 @@
 # make run    set up, fetch the language model (1.1 GB, once), index the corpus, serve the page and the endpoint
-# make test   set up, then the whole test suite
+# make test   set up, then the test suite, but for what takes minutes a test
+# make test-long  that: kills, outages, rolling restarts, a Ray cluster; CI runs both
 # make check  format, lint, types, floors; then known faults of what is installed, told where they can be looked up
 # make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk
@@ -16,14 +17,17 @@ CHUNKS ?= 1000000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check evaluate bench bench-load bench-shared clean
+.PHONY: run test test-long check evaluate bench bench-load bench-shared clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
 	@$(BIN)/otvet serve --pull --index
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+
+test-long: $(VENV)/dev.stamp
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

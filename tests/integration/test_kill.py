@@ -20,6 +20,8 @@ from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 
+pytestmark = pytest.mark.long
+
 N_KILLS = 100
 FINISHED_EVERY = 4  # kills
 N_OLD = 2100  # articles that stay; so many that Chroma's files are copied and changed, not made anew

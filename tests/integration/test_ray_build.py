@@ -39,6 +39,7 @@ from places import CACHE_DIR, ROOT
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra [ray]")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),  # of its own defaults, as it sets them
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),  # Ray ends them by their ids
     pytest.mark.filterwarnings(

@@ -168,6 +168,7 @@ def test_what_is_deleted_leaves_nothing_behind(
     assert problems(index_settings, hashed_words) == []
 
 
+@pytest.mark.long
 def test_a_hundred_rebuilds_with_churn_do_not_grow_the_index(
     corpus: Path,
     build: Callable[[], RebuildReport],

@@ -19,6 +19,8 @@ from places import CACHE_DIR
 from processes import OTVET, becomes, environment, serving, wait_for
 from proxy import Proxy, proxying
 
+pytestmark = pytest.mark.long
+
 FACTS = {
     "Паром «Чайка» починили за неделю.": "Паром «Чайка» починили за неделю?",
     "Библиотека в Лиственном открылась в марте.": "Библиотека в Лиственном открылась в марте?",

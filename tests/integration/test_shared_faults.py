@@ -42,6 +42,8 @@ from servers import free_port, running_chroma, running_postgres
 from ui.scopes import Scope
 from ui.tokens import Tokens
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "tainy-parol"
 GRAIN = "В порт Самары пришли два судна с зерном из Астрахани. Разгрузили их за одну ночь."
 BRIDGE = "Старый мост через реку Чапаевку закрыли на ремонт до осени."

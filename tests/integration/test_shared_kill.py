@@ -20,6 +20,8 @@ from index.serving import Index
 from index.settings import IndexSettings
 from processes import becomes
 
+pytestmark = pytest.mark.long
+
 N_KILLS = 20
 FINISHED_EVERY = 4  # kills
 N_OLD = 100  # articles that stay
