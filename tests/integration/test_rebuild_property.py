@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import HashedWordsModel
-from index import build_engine, checking, drafts, lexical, rebuild, store
+from index import build_engine, drafts, lexical, rebuild, store
 from index.checking import check_generation
 from index.encoding import Encoding
 from index.errors import CorpusError
