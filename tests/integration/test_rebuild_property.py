@@ -279,8 +279,7 @@ def test_any_changes_and_rebuilds_give_the_index_of_a_clean_build(
         patch.setattr(drafts, "MOST_DEAD", most_dead)
         if small_blocks:
             patch.setattr(lexical, "BLOCK", 4)
-            for module in (store, checking):
-                patch.setattr(module, "SHARD", 8)
+            patch.setattr(store, "SHARD", 8)
             patch.setattr(store, "SMALL", 3)
         checked = Checked(corpus, folder / "data")
         checked.rebuild()
