@@ -31,7 +31,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, IndexWriteError
+from index.errors import IndexDamagedError, IndexLockedError, IndexWriteError
 from index.records import Progress
 
 FORMAT_VERSION = 4  # of shared ones, too, whose tables have a version of their own (index/postgres.py)
@@ -84,18 +84,6 @@ def current_generation(data_dir: Path) -> str | None:
         raise IndexDamagedError(f"cannot read {str(path)!r} ({exc}); remove it and run: otvet index") from exc
     if not NAME.fullmatch(name):
         raise IndexDamagedError(f"{str(path)!r} names {name!r}, no generation; remove it and run: otvet index")
-    return name
-
-
-def require_generation(data_dir: Path) -> str:
-    """Like `current_generation`.
-
-    Raises:
-        IndexMissingError: nothing was indexed yet.
-    """
-    name = current_generation(data_dir)
-    if name is None:
-        raise IndexMissingError(f"nothing is indexed yet in {str(data_dir)!r}; run: otvet index PATH")
     return name
 
 

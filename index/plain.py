@@ -57,16 +57,16 @@ class Plain:
     def words(self, row: int, article: Article) -> tuple[list[str], npt.NDArray[np.uint8]]:
         """The words of a chunk as `fold` gives them, and their states."""
         starts, packed = self.late.words(row)
-        return words_at(article, starts), packed
+        return words_at(article.article_id, article.text, starts), packed
 
 
-def words_at(article: Article, starts: Sequence[int]) -> list[str]:
+def words_at(article_id: str, text: str, starts: Sequence[int]) -> list[str]:
     """The words that begin at some characters of an article, as `fold` gives them.
 
     Raises:
         IndexDamagedError: no word begins there.
     """
-    found = [WORD.match(article.text, start) for start in starts]
+    found = [WORD.match(text, start) for start in starts]
     if None in found:
-        raise IndexDamagedError(f"the words of article {article.article_id!r} do not fit its text; run: otvet index")
+        raise IndexDamagedError(f"the words of article {article_id!r} do not fit its text; run: otvet index")
     return [fold(match[0]) for match in found if match is not None]

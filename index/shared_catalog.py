@@ -87,12 +87,15 @@ class SharedCatalog:
             return self._seen[1]
 
     def _serving(self) -> str | None:
-        self._is_made = self._is_made or self._database.is_made()
-        if not self._is_made:
+        if not self._exists():
             return None
         with self._database.connection() as connection:
             found = connection.execute("select serving from state").fetchone()
         return name_of(found[0]) if found and found[0] is not None else None
+
+    def _exists(self) -> bool:
+        self._is_made = self._is_made or self._database.is_made()
+        return self._is_made
 
     def manifest(self, name: str) -> Manifest:
         """See `Catalog`."""
@@ -165,7 +168,7 @@ class SharedCatalog:
 
     def check_unlocked(self) -> None:
         """See `Catalog`."""
-        if not self._database.is_made():
+        if not self._exists():
             return
         with self._database.connection() as connection, connection.transaction():
             # Shared, so that those who look do not see each other.

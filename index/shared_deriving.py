@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 AT_ONCE = 2000  # chunks whose vectors are held
 WORDS_AT_ONCE = 64  # chunks whose words are held; about 50 kB each
 
-# Of articles that the generation before has, and the one to come has not, under no version.
-GONE = """
-select position from articles as gone where until = %(number)s and since < %(number)s
+# Of the chunks of articles that the generation before has, and the one to come has not, under no version.
+GONE_WORDS = """
+select gone.article_id, text, word_starts, word_states
+from articles as gone join texts using (position) join chunks using (position)
+where gone.until = %(number)s and gone.since < %(number)s
 and not exists (select from articles where articles.position = gone.position and since = %(number)s)
-order by position
 """
 
 
@@ -97,7 +98,7 @@ def derive_shared(
         path = scratch / "words.sums"
         words = _new_words(path, means.shape[1], new, n_before, tell)
         if base:
-            _remove_gone(database, connection, number, base, words)
+            _remove_gone(database, number, words)
         _store(chunks, new, n_before, tell)
         if base and not are_stored(places.row_ids):  # it has lost some of the base's
             _store(chunks, new, 0, tell)
@@ -167,30 +168,23 @@ def _new_words(path: Path, width: int, new: _Rows, n_before: int, tell: Progress
     path.unlink(missing_ok=True)
     words, n_new = WordSums(path, width), new.n_from(n_before)
     for done, (article, starts, packed) in enumerate(new.words(n_before), start=1):
-        words.add(words_at(article, starts), packed)
+        words.add(words_at(article.article_id, article.text, starts), packed)
         if done % TELL_EVERY == 0 or done == n_new:
             tell("words", n_new + done, 2 * n_new)
     return words
 
 
-def _remove_gone(database: Database, connection: "Connection[Any]", number: int, base: int, words: WordSums) -> None:
-    """Take away the words of articles that the base has and the draft has not."""
-    gone = [row[0] for row in connection.execute(GONE, {"number": number}).fetchall()]
-    if not gone:
-        return
-    with closing(SharedArticles(database, base)) as before:
-        for position in np.searchsorted(before.positions, gone).tolist():
-            article = before.at_position(position)
-            if article is None:
-                continue
-            with connection.cursor(binary=True) as cursor:
-                found = cursor.execute(
-                    "select word_starts, word_states from chunks where position = %s order by row",
-                    [int(before.positions[position])],
-                ).fetchall()
-            for starts, states in found:
-                begins, packed = _words(starts, states)
-                words.remove(words_at(article, begins), packed)
+def _remove_gone(database: Database, number: int, words: WordSums) -> None:
+    """Take away the words of articles that the generation before has and the draft has not."""
+    with (
+        database.connection() as connection,
+        connection.transaction(),
+        connection.cursor("gone", binary=True) as cursor,  # on the server's side: a batch of them is held here
+    ):
+        cursor.itersize = WORDS_AT_ONCE
+        for article_id, text, starts, states in cursor.execute(GONE_WORDS, {"number": number}):
+            begins, packed = _words(starts, states)
+            words.remove(words_at(article_id, text, begins), packed)
 
 
 def _words(starts: bytes, states: bytes) -> tuple[list[int], Any]:

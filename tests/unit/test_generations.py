@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from index import generations
+from index.catalog import require_current
 from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, IndexWriteError
 from index.generations import (
     FORMAT_VERSION,
@@ -31,10 +32,10 @@ from index.generations import (
     publish,
     read_manifest,
     remove_unused,
-    require_generation,
     write_manifest,
     writing,
 )
+from index.local_catalog import LocalCatalog
 
 VALUES: dict[str, Any] = {
     "embedding_model": "модель",
@@ -112,7 +113,7 @@ class TestPublish:
         assert current_generation(tmp_path) is None
         assert generation_names(tmp_path) == []
         name = build(tmp_path, "один")
-        assert current_generation(tmp_path) == require_generation(tmp_path) == name
+        assert current_generation(tmp_path) == require_current(LocalCatalog(tmp_path)) == name
         assert snapshot(index_root(tmp_path)) == {
             "CURRENT": name.encode(),
             f"{name}/content.txt": "один".encode(),
@@ -147,7 +148,7 @@ class TestPublish:
 
         def read() -> None:
             while not stop.is_set():
-                name = require_generation(tmp_path)
+                name = require_current(LocalCatalog(tmp_path))
                 try:
                     with held(tmp_path, name):
                         seen.append(content_of(tmp_path, name))
@@ -176,7 +177,7 @@ class TestPublish:
 
     def test_nothing_indexed_yet(self, tmp_path: Path) -> None:
         with pytest.raises(IndexMissingError, match="run: otvet index PATH"):
-            require_generation(tmp_path)
+            require_current(LocalCatalog(tmp_path))
 
 
 class TestHolding:
