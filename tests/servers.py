@@ -15,11 +15,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import pytest
 
+from index.settings import IndexSettings
 from processes import wait_for
+
+if TYPE_CHECKING:
+    import psycopg
 
 CHROMA = Path(sys.executable).with_name("chroma")
 DEBIAN = Path("/usr/lib/postgresql")  # /15/bin
@@ -83,6 +88,17 @@ def running_postgres(folder: Path, *settings: str, port: int | None = None) -> I
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def connected(settings: IndexSettings) -> Iterator["psycopg.Connection[Any]"]:
+    """To the tables of a shared index, past what our own code does."""
+    import psycopg
+
+    assert settings.postgres_url is not None
+    options = f"-c search_path={settings.postgres_schema}"
+    with psycopg.connect(settings.postgres_url.get_secret_value(), options=options, autocommit=True) as connection:
+        yield connection
 
 
 @contextmanager

@@ -8,7 +8,7 @@ on the disk when `record` returns, and reading holds no lock while its rows are 
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -213,10 +213,10 @@ class FeedbackStore:
         return bool(version == 0)
 
     def _feedback(self, feedback_id: int, row: list[Any]) -> Feedback:
-        key, reader, said_at, liked, reason, comment, question, response, generation = row
         try:
+            key, reader, said_at, liked, *told, response, generation = row
             said, answered = datetime.fromisoformat(said_at), json.loads(response)
-            return Feedback(key, said, bool(liked), question, answered, generation, reader or None, reason, comment)
+            return feedback_of([key, reader, said, bool(liked), *told, answered, generation])
         except (ValueError, TypeError, FeedbackError) as exc:
             raise FeedbackError(
                 f"feedback {feedback_id} in {str(self.path)!r} is damaged ({exc}); delete it, or move the file away"
@@ -253,3 +253,14 @@ def row_of(feedback: Feedback) -> tuple[Any, ...]:
         json.dumps(feedback.response, ensure_ascii=False),
         feedback.generation,
     )
+
+
+def feedback_of(row: Sequence[Any]) -> Feedback:
+    """What `row_of` kept, whose time and response are what they were again.
+
+    Raises:
+        FeedbackError: it is nothing that a reader can have said.
+        TypeError: a value is of another kind.
+    """
+    key, reader, said_at, liked, reason, comment, question, response, generation = row
+    return Feedback(key, said_at, liked, question, response, generation, reader or None, reason, comment)

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 
 from index.errors import FeedbackError, IndexStateError
 from index.postgres import Database
-from ui.feedback import FILE_NAME, ROWS_AT_ONCE, Feedback, FeedbackPlace, FeedbackStore, row_of
+from ui.feedback import FILE_NAME, ROWS_AT_ONCE, Feedback, FeedbackPlace, FeedbackStore, feedback_of, row_of
 from ui.settings import Settings
 
 TABLE: LiteralString = """
@@ -106,10 +106,8 @@ class SharedFeedback:
         self._is_there = True
 
     def _feedback(self, feedback_id: int, row: list[Any]) -> Feedback:
-        key, reader, said_at, liked, reason, comment, question, response, generation = row
         try:
-            said = said_at.astimezone(UTC)
-            return Feedback(key, said, liked, question, response, generation, reader or None, reason, comment)
+            return feedback_of([*row[:2], row[2].astimezone(UTC), *row[3:]])
         except (TypeError, FeedbackError) as exc:
             raise FeedbackError(
                 f"feedback {feedback_id} in {self._database.place} is damaged ({exc}); delete that row"

@@ -181,6 +181,7 @@ class ArticlesContract:
             ('","', []),
             ("[", []),
             ("*", []),
+            ("?", []),
             ("«", [2]),
             ("\0", [1, 2, 3, 4, 5]),
             ("Рос\0тех", [2]),
@@ -195,7 +196,24 @@ class ArticlesContract:
         assert listing.n_articles == len(found)
 
     @pytest.mark.parametrize(
-        "marks", ["[x]", "]", "^", "a-z", "[^a]", "**", "?", "%", "_", "%_%", "\\", "\\%", "{a}", "'; drop table a --"]
+        "marks",
+        [
+            "[x]",
+            "]",
+            "^",
+            "a-z",
+            "[^a]",
+            "**",
+            "?",
+            "%",
+            "_",
+            "%_%",
+            "100 %_",
+            "\\",
+            "\\%",
+            "{a}",
+            "'; drop table a --",
+        ],
     )
     def test_marks_are_looked_for_as_they_are(self, opened: Opened, marks: str) -> None:
         articles = opened(article(1, title=f"до {marks} после"), article(2, title="b до после m"))
@@ -223,6 +241,22 @@ class ArticlesContract:
         assert {(page.n_articles, page.months, page.n_undated) for page in paged} == {
             (5, (MonthCount(date(2024, 12, 1), 2), MonthCount(date(2025, 2, 1), 2)), 1)
         }
+
+    def test_filters_and_words_go_together(self, five: Articles) -> None:
+        vestnik = five.listing(Filters(publisher="Вестник"), words="ежи")
+        assert (numbers(vestnik), vestnik.months, vestnik.n_undated) == ([4], (MonthCount(date(2024, 12, 1), 1),), 0)
+        assert numbers(five.listing(Filters(published_from=date(2024, 12, 31)), words="у")) == [1]
+        assert five.listing(Filters(publisher="Вестник", language="en")) == Listing((), 0, (), 0)
+
+    def test_everything_is_listed_of_an_article_but_its_text(self, opened: Opened) -> None:
+        (listed,) = opened(replace(FULL, text="слово " * 300)).listing().articles
+        assert (listed.article_id, listed.title, listed.published_at) == (
+            FULL.article_id,
+            FULL.title,
+            FULL.published_at,
+        )
+        assert (listed.publisher, listed.authors, listed.language) == (FULL.publisher, FULL.authors, "ru")
+        assert listed.n_chars == pytest.approx(1800, rel=0.1)
 
     def test_publishers_and_languages_are_counted(self, five: Articles) -> None:
         assert five.publishers() == [ValueCount("Вестник", 2), ValueCount("ТАСС", 1)]

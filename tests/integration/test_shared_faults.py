@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -38,7 +37,7 @@ from index.serving import Index
 from index.settings import IndexSettings
 from places import CACHE_DIR
 from processes import OTVET, becomes, environment, serving, wait_for
-from servers import free_port, running_chroma, running_postgres
+from servers import connected, free_port, running_chroma, running_postgres
 from ui.scopes import Scope
 from ui.tokens import Tokens
 
@@ -150,14 +149,6 @@ def problems(settings: IndexSettings) -> list[str]:
         name = require_current(catalog)
         findings = list(check_generation(catalog, name, settings=settings, model=HashedWordsModel()))
     return [problem for each in findings for problem in each.problems]
-
-
-@contextmanager
-def connected(settings: IndexSettings) -> Iterator["psycopg.Connection[Any]"]:
-    assert settings.postgres_url is not None
-    options = f"-c search_path={settings.postgres_schema}"
-    with psycopg.connect(settings.postgres_url.get_secret_value(), options=options, autocommit=True) as connection:
-        yield connection
 
 
 def execute(settings: IndexSettings, *statements: str) -> None:

@@ -30,6 +30,7 @@ from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 from processes import becomes, wait_for
+from servers import connected
 
 WORDS = "мост порт зерно баржа школа ремонт паводок губернатор Чавес bridge grain harbour повод Ил-76 снег".split()
 QUERIES = ("мост и порт", "зерно на барже", "bridge in the harbour", "Chavez", "паводок, губернатор", "?")
@@ -119,14 +120,6 @@ def problems(settings: IndexSettings, model: HashedWordsModel | None = None) -> 
 def sources(index: Index, query: str = "суда мост") -> list[str]:
     found = HybridSearch(index, HashedWordsModel()).search(query, k=20, filters=Filters())
     return sorted(hit.article.source for hit in found)
-
-
-@contextmanager
-def connected(settings: IndexSettings) -> Iterator["psycopg.Connection[Any]"]:
-    assert settings.postgres_url is not None
-    options = f"-c search_path={settings.postgres_schema}"
-    with psycopg.connect(settings.postgres_url.get_secret_value(), options=options, autocommit=True) as connection:
-        yield connection
 
 
 def rows(settings: IndexSettings, query: str) -> list[tuple[Any, ...]]:
