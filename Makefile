@@ -1,6 +1,6 @@
 # make run    set up, fetch the language model (1.1 GB, once), index the corpus, serve the page and the endpoint
 # make test   set up, then the test suite, but for what takes minutes a test
-# make test-long  that: kills, outages, rolling restarts, a Ray cluster; CI runs both
+# make test-long  that: kills, outages, restarts, a Ray cluster, random searches, accessibility; CI runs both
 # make check  format, lint, types, floors; then known faults of what is installed, told where they can be looked up
 # make evaluate  every figure on answers that the README gives; an hour on two cores
 # make bench  embedding, builds and search over made articles, beside plain LangChain pipelines; two hours, 20 GB of disk

@@ -21,6 +21,8 @@ from ui.scopes import Scope
 from ui.settings import Settings
 from ui.tokens import Tokens
 
+pytestmark = pytest.mark.long
+
 OpenPage = Callable[..., Page]
 Serve = Callable[..., AbstractContextManager[str]]
 QUESTION = "Оркестр сыграет на площади у фонтана?"

@@ -21,6 +21,8 @@ from starlette.testclient import TestClient
 from apps import app_over, listening
 from qa.engine import Engine
 
+pytestmark = pytest.mark.long
+
 WAIT_S = 20
 QUESTION = "Что Мадуро просил у Ирана?"
 DEEP = 100_000

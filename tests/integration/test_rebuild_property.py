@@ -29,6 +29,8 @@ from index.search import HybridSearch
 from index.serving import Index
 from index.settings import IndexSettings
 
+pytestmark = pytest.mark.long
+
 WORDS = (
     "мост порт зерно баржа школа ремонт паводок губернатор Чавес Каракас bridge grain harbour повод Ил-76 снег".split()
 )

@@ -30,6 +30,8 @@ from ui.scopes import Scope
 from ui.settings import Settings
 from ui.tokens import Tokens
 
+pytestmark = pytest.mark.long
+
 N_EXAMPLES = 25  # of each operation, beside those that cover each keyword of its schema
 WRITTEN = ("Мадуро попросил у Ирана ", "глушители сигнала GPS. [1]")
 CHECKED = {

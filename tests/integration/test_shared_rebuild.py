@@ -32,6 +32,8 @@ from index.settings import IndexSettings
 from processes import becomes, wait_for
 from servers import connected
 
+pytestmark = pytest.mark.long
+
 WORDS = "мост порт зерно баржа школа ремонт паводок губернатор Чавес bridge grain harbour повод Ил-76 снег".split()
 QUERIES = ("мост и порт", "зерно на барже", "bridge in the harbour", "Chavez", "паводок, губернатор", "?")
 COUNTS = ("n_articles", "n_chunks", "n_added", "n_changed", "n_unchanged", "n_moved", "n_deleted", "n_duplicates")
